@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "base/error.h"
+#include "base/task.h"
+
+namespace transship {
+
+/// What a non-blocking step of a body came to.
+enum class Flow : std::uint8_t {
+  kMoved,  ///< Bytes were taken or given.
+  kWait,   ///< Nothing now; the waker is called when it is worth asking again.
+  kEnd,    ///< (sources) No byte will follow.
+  kFailed  ///< The transfer must be cut: `failure()` says why.
+};
+
+/// Called on the body's shard when a body that said kWait is worth asking again. It may be called
+/// from inside a read or write of another body: it only notes the fact, and posts.
+using Waker = std::move_only_function<void()>;
+
+/// A body that is sent: whoever sends it pulls bytes. Bound to one shard, `executor()`, on which
+/// all calls are made. Not restartable: a retry needs a new body, or a later offset of a pipe.
+class BodySource {
+ public:
+  struct Read {
+    Flow flow;
+    std::size_t bytes = 0;  ///< With kMoved: 1..out.size().
+  };
+
+  virtual ~BodySource() = default;
+  virtual Executor executor() const = 0;
+  virtual Read read(std::span<std::byte> out) = 0;
+  virtual void set_waker(Waker waker) = 0;
+  /// After kFailed.
+  virtual Error failure() const = 0;
+};
+
+/// A body that is received: whoever receives it pushes bytes. Bound to one shard, as a source is.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  virtual Executor executor() const = 0;
+  /// Takes all of `bytes` (kMoved), none (kWait), or refuses the transfer (kFailed).
+  virtual Flow write(std::span<const std::byte> bytes) = 0;
+  virtual void set_waker(Waker waker) = 0;
+  virtual Error failure() const = 0;
+};
+
+}  // namespace transship
