@@ -13,35 +13,35 @@ namespace transship {
 /// What went wrong, as far as a caller may branch on it. Whether to try again is not here: that is
 /// `Error::retryable`, decided once, where the fact is known.
 enum class Errc : std::uint8_t {
-  kInvalidArgument,   ///< What the user wrote (command line, configuration) makes no sense.
-  kCancelled,         ///< A signal, or a sibling's failure, ended this.
-  kTimeout,           ///< A deadline passed.
-  kStalled,           ///< Bytes were due and none came.
-  kResolve,           ///< The host name has no address.
-  kConnect,           ///< Refused, unreachable.
-  kTls,               ///< Handshake or certificate.
-  kNetwork,           ///< Reset, closed early, protocol error below HTTP.
-  kUnauthorized,      ///< HTTP 401 that no credential at hand satisfies.
-  kDenied,            ///< HTTP 403: permission, quota, policy.
-  kNotFound,          ///< HTTP 404 of a manifest or blob; a file that is not there.
-  kRepositoryUnknown, ///< The repository itself is missing (NAME_UNKNOWN).
-  kUnsupported,       ///< The other side has no such feature (405, 501), or we refuse the format.
-  kConflict,          ///< 409, 412, immutable tag.
-  kBlobMissing,       ///< A manifest was refused because content below it is missing.
-  kRateLimited,       ///< HTTP 429.
-  kUnavailable,       ///< HTTP 5xx.
-  kHttp,              ///< Any other status that was not expected.
-  kRange,             ///< 416, or a Range answered with other bytes.
-  kUploadUnknown,     ///< The upload session is gone.
-  kDigestMismatch,    ///< Bytes are not what their digest says.
-  kSizeMismatch,      ///< Body longer or shorter than its descriptor.
-  kMalformed,         ///< Remote bytes that do not parse.
-  kTooLarge,          ///< Over a limit of ours.
-  kUntrusted,         ///< A redirect, realm or Location that the policy refuses.
-  kPolicy,            ///< Stopped by what the configuration asks (overwrite = never).
-  kNoSpace,           ///< Disk full or quota.
-  kIo,                ///< A local file.
-  kInternal,          ///< A defect of ours.
+  kInvalidArgument,    ///< What the user wrote (command line, configuration) makes no sense.
+  kCancelled,          ///< A signal, or a sibling's failure, ended this.
+  kTimeout,            ///< A deadline passed.
+  kStalled,            ///< Bytes were due and none came.
+  kResolve,            ///< The host name has no address.
+  kConnect,            ///< Refused, unreachable.
+  kTls,                ///< Handshake or certificate.
+  kNetwork,            ///< Reset, closed early, protocol error below HTTP.
+  kUnauthorized,       ///< HTTP 401 that no credential at hand satisfies.
+  kDenied,             ///< HTTP 403: permission, quota, policy.
+  kNotFound,           ///< HTTP 404 of a manifest or blob; a file that is not there.
+  kRepositoryUnknown,  ///< The repository itself is missing (NAME_UNKNOWN).
+  kUnsupported,        ///< The other side has no such feature (405, 501), or we refuse the format.
+  kConflict,           ///< 409, 412, immutable tag.
+  kBlobMissing,        ///< A manifest was refused because content below it is missing.
+  kRateLimited,        ///< HTTP 429.
+  kUnavailable,        ///< HTTP 5xx.
+  kHttp,               ///< Any other status that was not expected.
+  kRange,              ///< 416, or a Range answered with other bytes.
+  kUploadUnknown,      ///< The upload session is gone.
+  kDigestMismatch,     ///< Bytes are not what their digest says.
+  kSizeMismatch,       ///< Body longer or shorter than its descriptor.
+  kMalformed,          ///< Remote bytes that do not parse.
+  kTooLarge,           ///< Over a limit of ours.
+  kUntrusted,          ///< A redirect, realm or Location that the policy refuses.
+  kPolicy,             ///< Stopped by what the configuration asks (overwrite = never).
+  kNoSpace,            ///< Disk full or quota.
+  kIo,                 ///< A local file.
+  kInternal,           ///< A defect of ours.
 };
 
 std::string_view to_string(Errc code);
@@ -88,18 +88,18 @@ using Result = std::expected<T, Error>;
 #define TS_PICK(_1, _2, _3, _4, NAME, ...) NAME
 #define TS_CONCAT2(a, b) a##b
 #define TS_CONCAT(a, b) TS_CONCAT2(a, b)
-#define TS_TRY_VOID(ret, tmp, ...)                                                  \
-  do {                                                                              \
-    if (auto tmp = (__VA_ARGS__); !tmp) [[unlikely]]                                \
-      ret std::unexpected<::transship::Error>(std::move(tmp).error());              \
+#define TS_TRY_VOID(ret, tmp, ...)                                     \
+  do {                                                                 \
+    if (auto tmp = (__VA_ARGS__); !tmp) [[unlikely]]                   \
+      ret std::unexpected<::transship::Error>(std::move(tmp).error()); \
   } while (false)
-#define TS_TRY_BIND(ret, tmp, decl, ...)                                            \
-  auto tmp = (__VA_ARGS__);                                                         \
-  if (!tmp) [[unlikely]] ret std::unexpected<::transship::Error>(std::move(tmp).error()); \
+#define TS_TRY_BIND(ret, tmp, decl, ...)                             \
+  auto tmp = (__VA_ARGS__);                                          \
+  if (!tmp) [[unlikely]]                                             \
+    ret std::unexpected<::transship::Error>(std::move(tmp).error()); \
   decl = std::move(*tmp)
 #define TS_TRY1(ret, a) TS_TRY_VOID(ret, TS_CONCAT(ts_result_, __LINE__), a)
 #define TS_TRYN(ret, a, ...) TS_TRY_BIND(ret, TS_CONCAT(ts_result_, __LINE__), a, __VA_ARGS__)
-#define TS_TRY(...) \
-  TS_PICK(__VA_ARGS__, TS_TRYN, TS_TRYN, TS_TRYN, TS_TRY1)(return, __VA_ARGS__)
+#define TS_TRY(...) TS_PICK(__VA_ARGS__, TS_TRYN, TS_TRYN, TS_TRYN, TS_TRY1)(return, __VA_ARGS__)
 #define TS_CO_TRY(...) \
   TS_PICK(__VA_ARGS__, TS_TRYN, TS_TRYN, TS_TRYN, TS_TRY1)(co_return, __VA_ARGS__)

@@ -183,9 +183,8 @@ Task<Result<void>> with_deadline(std::chrono::milliseconds limit, std::string wh
   race->timer.cancel();
   co_await asio::post(co_await current_executor(), asio::use_awaitable);
   if (race->expired && !race->result) {
-    co_return fail(Errc::kTimeout,
-                   fmt::format("{}: no end within {} s", what_for,
-                               std::chrono::duration<double>(limit).count()));
+    co_return fail(Errc::kTimeout, fmt::format("{}: no end within {} s", what_for,
+                                               std::chrono::duration<double>(limit).count()));
   }
   if (!race->ended && !joined) co_return joined;
   co_return std::move(race->result);

@@ -41,7 +41,8 @@ class TaskGroup {
   std::shared_ptr<State> state_;
 };
 
-/// Runs `task` on `executor` (another shard) and comes back with its end. Cancellation is passed on.
+/// Runs `task` on `executor` (another shard) and comes back with its end. Cancellation is passed
+/// on.
 [[nodiscard]] Task<void> run_detached_on(Executor executor, Task<void> task);
 
 template <class T>

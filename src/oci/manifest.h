@@ -35,7 +35,7 @@ struct Manifest {
 
 struct ParseLimits {
   std::uint64_t max_bytes = 4ULL << 20U;
-  std::size_t max_depth = 64;            ///< JSON nesting.
+  std::size_t max_depth = 64;  ///< JSON nesting.
   std::size_t max_descriptors = 100'000;
 };
 

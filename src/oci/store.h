@@ -38,7 +38,7 @@ struct ByteRange {
 
 /// One page of a list, and how to go on.
 struct TagPage {
-  std::vector<std::string> tags;    ///< Valid tags only; what else was listed is counted.
+  std::vector<std::string> tags;  ///< Valid tags only; what else was listed is counted.
   std::size_t invalid = 0;
   std::optional<std::string> next;  ///< Opaque: hand it back. Nothing: this was the last page.
 };
@@ -68,7 +68,7 @@ struct RequestCounts {
 
 /// What engine and cli may know of a repository without asking.
 struct RepositoryId {
-  std::string store;       ///< "eu.example.com", "oci:/srv/layout": equal where mounts are possible.
+  std::string store;  ///< "eu.example.com", "oci:/srv/layout": equal where mounts are possible.
   std::string repository;  ///< "" for a layout.
   std::string to_string() const;
   bool operator==(const RepositoryId&) const = default;

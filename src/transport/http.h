@@ -39,6 +39,17 @@ enum class Channel : std::uint8_t {
   kBlob       ///< HTTP/1.1, a connection of its own while it lasts.
 };
 
+struct Response {
+  int status = 0;
+  Headers headers;
+  std::string body;
+  Url final_url;            ///< After redirects.
+  bool redirected = false;  ///< Another origin answered.
+  int http_version = 11;    ///< 11 or 20.
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+};
+
 struct Request {
   Method method = Method::kGet;
   Url url;
@@ -58,7 +69,7 @@ struct Request {
   BodySink* sink = nullptr;
   /// Asked once, with status and headers, before the first body byte goes to `sink`; an error ends
   /// the transfer. For Content-Range and Content-Length checks.
-  std::move_only_function<Result<void>(const struct Response&)> on_head;
+  std::move_only_function<Result<void>(const Response&)> on_head;
 
   /// A body that is kept is cut off beyond this: kTooLarge.
   std::uint64_t max_body = 4ULL << 20U;
@@ -69,17 +80,6 @@ struct Request {
   /// header is dropped when scheme, host or port change.
   bool follow_redirects = true;
   std::chrono::milliseconds first_byte_timeout{60'000};
-};
-
-struct Response {
-  int status = 0;
-  Headers headers;
-  std::string body;
-  Url final_url;            ///< After redirects.
-  bool redirected = false;  ///< Another origin answered.
-  int http_version = 11;    ///< 11 or 20.
-  std::uint64_t bytes_received = 0;
-  std::uint64_t bytes_sent = 0;
 };
 
 /// Sends requests. A single attempt each: any HTTP status is a success here; errors are what

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/context.h"
+#include "oci/store.h"
+
+namespace transship::engine {
+
+/// One target of a blob's transfer: a repository, and the upload that was opened there.
+struct BlobTarget {
+  oci::TargetRepository* repository = nullptr;
+  oci::UploadSession session;
+  std::uint64_t progress_id = 0;
+};
+
+/// What became of one target.
+struct BlobOutcome {
+  Result<void> result;
+  std::uint64_t bytes_sent = 0;  ///< Over all attempts.
+  std::uint32_t attempts = 0;
+  bool detached = false;  ///< Was too slow for the others, and read the source by itself.
+};
+
+struct BlobTransferResult {
+  std::vector<BlobOutcome> targets;  ///< In the order given.
+  std::uint64_t source_bytes = 0;    ///< Read from the source, over all attempts.
+};
+
+/// Moves one blob from `source` into every target's open upload: one read for all targets, hashed
+/// on the way, the last byte withheld until the hash is right (invariant 1). Everything that can
+/// go wrong in between is handled here: a source that breaks is read on from where it broke, an
+/// upload that breaks goes on from what the target has, or starts again; a target far slower than
+/// the others is detached and served by a reader of its own (design 5); one target's end does not
+/// touch the others. On the control shard; bytes move on the shard that Shards::pick names.
+[[nodiscard]] Task<BlobTransferResult> transfer_blob(const Context& context,
+                                                     oci::SourceRepository& source,
+                                                     const oci::Descriptor& blob,
+                                                     std::vector<BlobTarget> targets);
+
+}  // namespace transship::engine

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+
+#include "engine/context.h"
+
+namespace transship::engine {
+
+/// Repeats single-attempt steps: exponential back-off with full jitter, Retry-After as a minimum, a
+/// deadline per item, only errors that say they are retryable (protocol.md 6.2).
+class Retry {
+ public:
+  /// `what` is for notes: "blob sha256:ab12 to eu.example.com/team/app".
+  Retry(const Context& context, std::string what);
+
+  /// After a failed attempt: waits and returns true when another one may be made; false (at once)
+  /// when not: not retryable, attempts or deadline spent, cancelled.
+  [[nodiscard]] Task<bool> wait_after(const Error& error);
+
+  std::size_t attempts() const { return attempts_; }
+  /// Progress was made: attempts count from the start again.
+  void reset() { attempts_ = 0; }
+
+ private:
+  const Context& context_;
+  std::string what_;
+  std::size_t attempts_ = 0;
+  Clock::time_point deadline_;
+};
+
+/// Runs `attempt` until it succeeds or may not be repeated.
+template <class T>
+[[nodiscard]] Task<Result<T>> with_retries(const Context& context, std::string what,
+                                           std::function<Task<Result<T>>()> attempt) {
+  Retry retry(context, std::move(what));
+  while (true) {
+    Result<T> result = co_await attempt();
+    if (result || !co_await retry.wait_after(result.error())) co_return result;
+  }
+}
+
+}  // namespace transship::engine
