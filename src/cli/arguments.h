@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+
+namespace transship::cli {
+
+/// Options that every command takes.
+struct CommonArguments {
+  std::string state_dir;  ///< --state; empty: the XDG state directory.
+  bool json = false;
+  bool quiet = false;
+  int verbose = 0;
+  bool debug = false;
+};
+
+/// Options of commands that talk to registries.
+struct NetworkArguments {
+  std::string ca, cert, key;
+  std::vector<std::string> plain_http;
+  std::vector<std::string> allow_private_redirects;
+  std::string auth_file;
+  std::uint64_t memory_bytes = 128ULL << 20U;
+  std::uint64_t max_manifest_bytes = 4ULL << 20U;
+  std::size_t max_connections = 128;
+  std::size_t shards = 0;
+};
+
+struct CopyArguments {
+  NetworkArguments network;
+  std::string source;
+  std::vector<std::string> targets;
+  bool all_tags = false;
+  std::string referrers = "all";
+  std::vector<std::string> platforms;
+  std::string overwrite = "always";
+  std::string digest_file;
+  bool dry_run = false;
+  std::string report_file;
+};
+
+struct ServeArguments {
+  std::string directory;
+  std::string listen = "127.0.0.1:5000";
+  std::string tls_cert, tls_key;
+  std::string htpasswd;
+  bool anonymous_read = false;
+  std::string access_log;
+  std::string io = "auto";
+  bool no_sync = false;
+};
+
+struct LoginArguments {
+  NetworkArguments network;
+  std::string host;
+  std::string user;
+  bool password_stdin = false;
+  bool logout = false;
+};
+
+/// inspect and tree.
+struct ShowArguments {
+  NetworkArguments network;
+  std::string reference;
+  bool raw = false;
+  bool tree = false;
+};
+
+struct CompletionArguments {
+  std::string shell;
+};
+
+struct Arguments {
+  CommonArguments common;
+  std::variant<CopyArguments, ServeArguments, LoginArguments, ShowArguments, CompletionArguments>
+      command;
+};
+
+/// What the command line asks for; or the exit code when it is done already (--help, --version,
+/// a mistake, which was then printed).
+std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv);
+
+/// One line a command: name and its long options, for shell completion.
+std::string completion_script(const std::string& shell);
+
+}  // namespace transship::cli

@@ -1,0 +1,81 @@
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "cli/report_text.h"
+
+namespace transship::cli {
+namespace json = boost::json;
+
+namespace {
+
+json::object totals_object(const engine::Totals& t) {
+  return {{"bytesSent", t.bytes_sent},       {"bytesMounted", t.bytes_mounted},
+          {"bytesSkipped", t.bytes_skipped}, {"blobsSent", t.blobs_sent},
+          {"blobsMounted", t.blobs_mounted}, {"blobsSkipped", t.blobs_skipped},
+          {"manifestsPut", t.manifests_put}, {"manifestsSkipped", t.manifests_skipped},
+          {"tagsPut", t.tags_put},           {"retries", t.retries}};
+}
+
+json::object counts_object(const oci::RequestCounts& c) {
+  return {{"total", c.total()},
+          {"manifestGet", c.manifest_get},
+          {"manifestHead", c.manifest_head},
+          {"manifestPut", c.manifest_put},
+          {"blobGet", c.blob_get},
+          {"blobHead", c.blob_head},
+          {"uploadStart", c.upload_start},
+          {"mount", c.mount},
+          {"uploadData", c.upload_data},
+          {"tagList", c.tag_list},
+          {"referrers", c.referrers},
+          {"token", c.token},
+          {"ping", c.ping},
+          {"other", c.other}};
+}
+
+json::object error_object(const Error& error) {
+  json::object out{
+      {"code", to_string(error.code)}, {"side", to_string(error.side)}, {"message", error.message}};
+  if (error.http_status != 0) out["httpStatus"] = error.http_status;
+  if (!error.hint.empty()) out["hint"] = error.hint;
+  return out;
+}
+
+json::object item_object(const engine::ItemReport& item) {
+  json::object out{{"source", item.source},
+                   {"target", item.target},
+                   {"digest", item.digest},
+                   {"outcome", to_string(item.outcome)},
+                   {"referrers", item.referrers},
+                   {"milliseconds", item.took.count()},
+                   {"totals", totals_object(item.totals)}};
+  if (item.error) out["error"] = error_object(*item.error);
+  if (!item.note.empty()) out["note"] = item.note;
+  return out;
+}
+
+}  // namespace
+
+std::string report_json(const engine::Report& report, bool dry_run) {
+  json::array items;
+  for (const auto& item : report.items) items.push_back(item_object(item));
+  json::object targets, requests;
+  for (const auto& [name, totals] : report.targets) targets[name] = totals_object(totals);
+  for (const auto& [name, counts] : report.requests) requests[name] = counts_object(counts);
+  json::array warnings;
+  for (const auto& warning : report.warnings) warnings.emplace_back(warning);
+  const json::object root{{"version", 1},
+                          {"ok", report.ok()},
+                          {"dryRun", dry_run},
+                          {"milliseconds", report.took.count()},
+                          {"sourceBytes", report.source_bytes},
+                          {"items", std::move(items)},
+                          {"targets", std::move(targets)},
+                          {"requests", std::move(requests)},
+                          {"warnings", std::move(warnings)}};
+  return json::serialize(root) + "\n";
+}
+
+}  // namespace transship::cli

@@ -1,0 +1,51 @@
+#include "scheduler/window.h"
+
+#include <algorithm>
+
+namespace transship::scheduler {
+
+namespace {
+using Seconds = std::chrono::duration<double>;
+// Below this much added wait, inflation is noise of schedulers and caches.
+constexpr Seconds kNoise{0.050};
+constexpr double kInflation = 3.0;
+constexpr double kSmoothing = 0.1;
+// The quickest answer is forgotten after this long: paths and loads change.
+constexpr auto kForget = std::chrono::seconds(60);
+}  // namespace
+
+void Window::learn(Clock::duration latency, Clock::time_point now) {
+  const Seconds sample(latency);
+  if (quickest_.count() == 0 || sample < quickest_ || now - quickest_at_ > kForget) {
+    quickest_ = sample;
+    quickest_at_ = now;
+  }
+  smoothed_ = smoothed_.count() == 0 ? sample : smoothed_ + kSmoothing * (sample - smoothed_);
+}
+
+bool Window::inflated() const {
+  return smoothed_ > kInflation * quickest_ && smoothed_ > quickest_ + kNoise;
+}
+
+void Window::shrink(double factor, Clock::time_point now) {
+  // One step a round trip: the answers that are on their way tell of the same congestion.
+  if (now - shrunk_at_ < smoothed_ && shrunk_at_ != Clock::time_point{}) return;
+  shrunk_at_ = now;
+  opening_ = false;
+  limit_ = std::max(bounds_.least, limit_ * factor);
+}
+
+void Window::on_success(Clock::duration latency, std::size_t in_flight, Clock::time_point now) {
+  learn(latency, now);
+  if (inflated()) {
+    shrink(0.9, now);
+    return;
+  }
+  // A window that is not in use says nothing about whether a wider one would hold.
+  if (static_cast<double>(in_flight) < limit_ / 2) return;
+  limit_ = std::min(bounds_.most, limit_ + (opening_ ? 1.0 : 1.0 / limit_));
+}
+
+void Window::on_refusal(Clock::time_point now) { shrink(0.5, now); }
+
+}  // namespace transship::scheduler
