@@ -1,14 +1,19 @@
 #include "base/task_group.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cassert>
 #include <exception>
 #include <list>
+#include <vector>
 
 #include "base/event.h"
 
