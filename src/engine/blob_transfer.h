@@ -1,19 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "engine/context.h"
 #include "oci/store.h"
 
 namespace transship::engine {
-
-/// One target of a blob's transfer: a repository, and the upload that was opened there.
-struct BlobTarget {
-  oci::TargetRepository* repository = nullptr;
-  oci::UploadSession session;
-  std::uint64_t progress_id = 0;
-};
 
 /// What became of one target.
 struct BlobOutcome {
@@ -26,6 +20,18 @@ struct BlobOutcome {
 struct BlobTransferResult {
   std::vector<BlobOutcome> targets;  ///< In the order given.
   std::uint64_t source_bytes = 0;    ///< Read from the source, over all attempts.
+};
+
+/// One target of a blob's transfer: a repository, and the upload that was opened there.
+struct BlobTarget {
+  oci::TargetRepository* repository = nullptr;
+  oci::UploadSession session;
+  std::uint64_t progress_id = 0;
+  /// Called on the control shard as soon as this target's part has ended, while others still move.
+  /// May be empty; what it is told is in the transfer's result too.
+  std::function<void(const BlobOutcome&)> on_end{};
+  /// Called on the control shard when this target was detached and goes on by itself. May be empty.
+  std::function<void()> on_detach{};
 };
 
 /// Moves one blob from `source` into every target's open upload: one read for all targets, hashed
