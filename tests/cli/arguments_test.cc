@@ -1,0 +1,86 @@
+#include "cli/arguments.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "cli/completion.h"
+#include "cli/exit_codes.h"
+
+namespace transship::cli {
+namespace {
+
+std::variant<Arguments, int> parse(std::initializer_list<const char*> words) {
+  std::vector<const char*> argv{"transship"};
+  argv.insert(argv.end(), words);
+  return parse_arguments(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(ArgumentsTest, CopyTakesOneSourceAndManyTargets) {
+  const auto parsed = parse({"copy", "a.example.com/x:1", "b.example.com/x:1", "oci:/tmp/l:1",
+                             "--memory", "64MiB", "--dry-run", "--platform", "linux/amd64"});
+  const auto& copy = std::get<CopyArguments>(std::get<Arguments>(parsed).command);
+  EXPECT_EQ(copy.source, "a.example.com/x:1");
+  EXPECT_EQ(copy.targets, (std::vector<std::string>{"b.example.com/x:1", "oci:/tmp/l:1"}));
+  EXPECT_EQ(copy.network.memory_bytes, 64ULL << 20U);
+  EXPECT_EQ(copy.platforms, std::vector<std::string>{"linux/amd64"});
+  EXPECT_TRUE(copy.dry_run);
+}
+
+TEST(ArgumentsTest, MistakesEndWithTheUsageCode) {
+  for (const auto& words :
+       std::vector<std::vector<const char*>>{{"copy"},
+                                             {"copy", "only-a-source"},
+                                             {"nonsense"},
+                                             {},
+                                             {"copy", "a", "b", "--memory", "12 apples"},
+                                             {"copy", "a", "b", "--overwrite", "sometimes"},
+                                             {"serve"},
+                                             {"serve", "d", "--io", "floppy"}}) {
+    std::vector<const char*> argv{"transship"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    const auto parsed = parse_arguments(static_cast<int>(argv.size()), argv.data());
+    ASSERT_TRUE(std::holds_alternative<int>(parsed));
+    EXPECT_EQ(std::get<int>(parsed), kUsage);
+  }
+}
+
+TEST(ArgumentsTest, HelpAndVersionSucceed) {
+  EXPECT_EQ(std::get<int>(parse({"--help"})), 0);
+  EXPECT_EQ(std::get<int>(parse({"--version"})), 0);
+  EXPECT_EQ(std::get<int>(parse({"copy", "--help"})), 0);
+}
+
+TEST(ArgumentsTest, LoginAndLogoutAreToldApart) {
+  const auto in = parse({"login", "eu.example.com", "-u", "robot", "--password-stdin"});
+  EXPECT_FALSE(std::get<LoginArguments>(std::get<Arguments>(in).command).logout);
+  const auto out = parse({"logout", "eu.example.com"});
+  EXPECT_TRUE(std::get<LoginArguments>(std::get<Arguments>(out).command).logout);
+}
+
+TEST(ArgumentsTest, EveryCommandHasAnExample) {
+  const auto commands = command_help();
+  EXPECT_GE(commands.size(), 7U);
+  for (const auto& command : commands) {
+    EXPECT_NE(command.footer.find("transship " + command.name), std::string::npos) << command.name;
+  }
+}
+
+TEST(CompletionTest, NamesCommandsAndTheirOptions) {
+  for (const std::string shell : {"bash", "zsh", "fish"}) {
+    const std::string script = completion_script(shell);
+    EXPECT_NE(script.find("copy"), std::string::npos) << shell;
+    EXPECT_NE(script.find("all-tags"), std::string::npos) << shell;
+  }
+}
+
+TEST(CompletionTest, TheManualHasASectionForEachCommand) {
+  const std::string page = completion_script("man");
+  for (const auto& command : command_help()) {
+    EXPECT_NE(page.find(".SH transship " + command.name), std::string::npos) << command.name;
+  }
+}
+
+}  // namespace
+}  // namespace transship::cli

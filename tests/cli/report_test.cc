@@ -1,0 +1,65 @@
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+#include "cli/report_text.h"
+
+namespace transship::cli {
+namespace {
+
+engine::Report sample() {
+  engine::Report report;
+  engine::ItemReport good{.source = "hub.example.com/app:1",
+                          .target = "eu.example.com/app:1",
+                          .digest = "sha256:" + std::string(64, 'a'),
+                          .outcome = engine::ItemOutcome::kCopied,
+                          .totals = {.bytes_sent = 2048, .blobs_sent = 3, .manifests_put = 1},
+                          .referrers = 2,
+                          .took = std::chrono::milliseconds(1500),
+                          .error = std::nullopt,
+                          .note = {}};
+  engine::ItemReport bad = good;
+  bad.target = "us.example.com/app:1";
+  bad.outcome = engine::ItemOutcome::kFailed;
+  bad.error = Error{.code = Errc::kDenied,
+                    .message = "push manifest: HTTP 403 \x1b[31mdenied",
+                    .side = Side::kTarget,
+                    .http_status = 403,
+                    .hint = "ask for push rights"};
+  report.items = {good, bad};
+  report.targets["eu.example.com/app"] = good.totals;
+  report.requests["hub.example.com"].manifest_get = 1;
+  report.requests["hub.example.com"].blob_get = 3;
+  report.source_bytes = 2048;
+  report.took = std::chrono::milliseconds(1500);
+  return report;
+}
+
+TEST(ReportTest, JsonHasWhatMovedAndWhatFailed) {
+  const auto root = boost::json::parse(report_json(sample(), false)).as_object();
+  EXPECT_EQ(root.at("version").as_int64(), 1);
+  EXPECT_FALSE(root.at("ok").as_bool());
+  ASSERT_EQ(root.at("items").as_array().size(), 2U);
+  const auto& failed = root.at("items").as_array()[1].as_object();
+  EXPECT_EQ(failed.at("outcome").as_string(), "failed");
+  EXPECT_EQ(failed.at("error").as_object().at("httpStatus").as_int64(), 403);
+  EXPECT_EQ(failed.at("error").as_object().at("side").as_string(), "target");
+  EXPECT_EQ(
+      root.at("requests").as_object().at("hub.example.com").as_object().at("total").as_int64(), 4);
+}
+
+TEST(ReportTest, TextNamesTheFailureAndWhatToDo) {
+  const std::string text = report_text(sample(), false);
+  EXPECT_NE(text.find("us.example.com/app:1"), std::string::npos);
+  EXPECT_NE(text.find("HTTP 403"), std::string::npos);
+  EXPECT_NE(text.find("ask for push rights"), std::string::npos);
+  EXPECT_NE(text.find("sent 2.0 KiB in 3 blobs"), std::string::npos);
+  EXPECT_NE(text.find("4 requests"), std::string::npos);
+}
+
+TEST(ReportTest, RemoteTextReachesNoTerminal) {
+  EXPECT_EQ(report_text(sample(), false).find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace transship::cli
