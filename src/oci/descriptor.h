@@ -46,6 +46,9 @@ inline constexpr std::string_view kDockerList =
 inline constexpr std::string_view kDockerManifest =
     "application/vnd.docker.distribution.manifest.v2+json";
 inline constexpr std::string_view kOciArtifact = "application/vnd.oci.artifact.manifest.v1+json";
+/// Before OCI had artifacts; the same shape as kOciArtifact.
+inline constexpr std::string_view kOrasArtifact =
+    "application/vnd.cncf.oras.artifact.manifest.v1+json";
 inline constexpr std::string_view kSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
 inline constexpr std::string_view kSchema1Signed =
     "application/vnd.docker.distribution.manifest.v1+prettyjws";

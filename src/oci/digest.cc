@@ -1,0 +1,111 @@
+#include "oci/digest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <span>
+
+#include "base/text.h"
+#include "oci/hasher.h"
+
+namespace transship::oci {
+
+namespace {
+
+bool is_lower_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+bool is_encoded_char(char c) {
+  return is_lower_alnum(c) || (c >= 'A' && c <= 'Z') || c == '=' || c == '_' || c == '-';
+}
+
+// component (separator component)*, image-spec descriptor.md.
+bool is_algorithm_name(std::string_view text) {
+  bool after_component = false;
+  for (const char c : text) {
+    const bool component = is_lower_alnum(c);
+    const bool separator = c == '+' || c == '.' || c == '_' || c == '-';
+    if (!component && !(separator && after_component)) return false;
+    after_component = component;
+  }
+  return after_component;
+}
+
+std::size_t hex_digits(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kSha256:
+      return 64;
+    case Algorithm::kSha512:
+      return 128;
+  }
+  return 0;
+}
+
+bool is_hex_for(Algorithm algorithm, std::string_view hex) {
+  return hex.size() == hex_digits(algorithm) && std::ranges::all_of(hex, is_lower_hex);
+}
+
+std::unexpected<Error> malformed(std::string_view text, std::string_view why) {
+  return fail(Errc::kMalformed, fmt::format("digest \"{}\": {}", printable(text, 160), why));
+}
+
+}  // namespace
+
+std::string_view to_string(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kSha256:
+      return "sha256";
+    case Algorithm::kSha512:
+      return "sha512";
+  }
+  return "";
+}
+
+Result<Digest> Digest::parse(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    return malformed(text, "expected ALGORITHM:HEX, as in sha256:ab12...");
+  }
+  const std::string_view name = text.substr(0, colon), encoded = text.substr(colon + 1);
+  if (!is_algorithm_name(name) || encoded.empty() ||
+      !std::ranges::all_of(encoded, is_encoded_char)) {
+    return malformed(text, "expected ALGORITHM:HEX, as in sha256:ab12...");
+  }
+  for (const Algorithm algorithm : {Algorithm::kSha256, Algorithm::kSha512}) {
+    if (name != oci::to_string(algorithm)) continue;
+    if (!is_hex_for(algorithm, encoded)) {
+      return malformed(text, fmt::format("expected {} lower-case hexadecimal digits after \"{}:\"",
+                                         hex_digits(algorithm), name));
+    }
+    return from_hex(algorithm, std::string(encoded));
+  }
+  return std::unexpected(
+      Error{.code = Errc::kUnsupported,
+            .message = fmt::format("digest \"{}\": algorithm {} cannot be verified here",
+                                   printable(text, 160), printable(name, 40))}
+          .with_hint("sha256 and sha512 are supported"));
+}
+
+Digest Digest::from_hex(Algorithm algorithm, std::string hex) {
+  assert(is_hex_for(algorithm, hex));
+  Digest digest;
+  digest.algorithm_ = algorithm;
+  digest.hex_ = std::move(hex);
+  return digest;
+}
+
+std::string Digest::to_string() const {
+  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), hex_);
+}
+
+std::string Digest::short_string() const {
+  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), hex_.substr(0, 12));
+}
+
+Digest digest_of(std::string_view bytes, Algorithm algorithm) {
+  Hasher hasher(algorithm);
+  hasher.update(std::as_bytes(std::span(bytes)));
+  return hasher.finish();
+}
+
+}  // namespace transship::oci
