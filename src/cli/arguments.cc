@@ -184,52 +184,91 @@ void add_show(CLI::App& app, ShowArguments& show, CommonArguments& common) {
   t->footer("Example:\n  transship tree eu.example.com/team/app:1.2");
 }
 
-std::string version_text() { return std::string("transship ") + std::string(kVersion); }
+void add_completion(CLI::App& app, CompletionArguments& completion) {
+  auto* shell = app.add_subcommand("completion", "Print a completion script for a shell");
+  shell->add_option("SHELL", completion.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  shell->footer("Example:\n  transship completion bash > /etc/bash_completion.d/transship");
+  auto* manual = app.add_subcommand("manual", "Print the manual page");
+  manual->footer("Example:\n  transship manual > /usr/local/share/man/man1/transship.1");
+}
 
-}  // namespace
-
-std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) {
-  CLI::App app(
-      "Copies OCI content between registries, by digest, with everything that refers to "
-      "it.",
-      "transship");
-  app.set_version_flag("--version", version_text());
-  app.require_subcommand(1);
-  app.footer("`transship COMMAND --help` has an example of each command.");
+// The whole command line and where its values go. Not movable: CLI11 keeps pointers into it.
+struct CommandLine {
+  CLI::App app{
+      "Copies OCI content between registries, by digest, with everything that refers to it.",
+      "transship"};
   Arguments out;
   CopyArguments copy;
   ServeArguments serve;
   LoginArguments login;
   ShowArguments show;
   CompletionArguments completion;
-  add_copy(app, copy, out.common);
-  add_serve(app, serve, out.common);
-  add_login(app, login, out.common);
-  add_show(app, show, out.common);
-  auto* shell = app.add_subcommand("completion", "Print a completion script for a shell");
-  shell->add_option("SHELL", completion.shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  shell->footer("Example:\n  transship completion bash > /etc/bash_completion.d/transship");
+
+  CommandLine() {
+    app.set_version_flag("--version", "transship " + std::string(kVersion));
+    app.require_subcommand(1);
+    app.footer("`transship COMMAND --help` has an example of each command.");
+    add_copy(app, copy, out.common);
+    add_serve(app, serve, out.common);
+    add_login(app, login, out.common);
+    add_show(app, show, out.common);
+    add_completion(app, completion);
+  }
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  Arguments take() {
+    const std::string name = app.get_subcommands().front()->get_name();
+    if (name == "copy") out.command = std::move(copy);
+    if (name == "serve") out.command = std::move(serve);
+    if (name == "login" || name == "logout") {
+      login.logout = name == "logout";
+      out.command = std::move(login);
+    }
+    if (name == "inspect" || name == "tree") {
+      show.tree = name == "tree";
+      out.command = std::move(show);
+    }
+    if (name == "completion" || name == "manual") {
+      if (name == "manual") completion.shell = "man";
+      out.command = std::move(completion);
+    }
+    return std::move(out);
+  }
+};
+
+}  // namespace
+
+std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) {
+  CommandLine line;
   try {
-    app.parse(argc, argv);
+    line.app.parse(argc, argv);
   } catch (const CLI::Success& e) {
-    return app.exit(e);
+    return line.app.exit(e);
   } catch (const CLI::ParseError& e) {
-    app.exit(e);
+    line.app.exit(e);
     return kUsage;
   }
-  const std::string name = app.get_subcommands().front()->get_name();
-  if (name == "copy") out.command = std::move(copy);
-  if (name == "serve") out.command = std::move(serve);
-  if (name == "completion") out.command = std::move(completion);
-  if (name == "login" || name == "logout") {
-    login.logout = name == "logout";
-    out.command = std::move(login);
-  }
-  if (name == "inspect" || name == "tree") {
-    show.tree = name == "tree";
-    out.command = std::move(show);
+  return line.take();
+}
+
+std::vector<CommandHelp> command_help() {
+  CommandLine line;
+  std::vector<CommandHelp> out;
+  for (CLI::App* command : line.app.get_subcommands([](CLI::App*) { return true; })) {
+    CommandHelp help{.name = command->get_name(),
+                     .summary = command->get_description(),
+                     .footer = command->get_footer(),
+                     .options = {}};
+    for (const CLI::Option* option : command->get_options()) {
+      help.options.push_back({.name = option->get_name(false, true),
+                              .positional = option->nonpositional() ? false : true,
+                              .value = option->get_type_size() > 0,
+                              .summary = option->get_description()});
+    }
+    out.push_back(std::move(help));
   }
   return out;
 }

@@ -72,7 +72,7 @@ struct ShowArguments {
 };
 
 struct CompletionArguments {
-  std::string shell;
+  std::string shell;  ///< bash, zsh, fish; man: the manual page.
 };
 
 struct Arguments {
@@ -85,7 +85,17 @@ struct Arguments {
 /// a mistake, which was then printed).
 std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv);
 
-/// One line a command: name and its long options, for shell completion.
-std::string completion_script(const std::string& shell);
+/// What the command line offers, for completion scripts and the manual page.
+struct OptionHelp {
+  std::string name;  ///< "--report", "-q,--quiet"; a positional's own name.
+  bool positional = false;
+  bool value = false;
+  std::string summary;
+};
+struct CommandHelp {
+  std::string name, summary, footer;
+  std::vector<OptionHelp> options;
+};
+std::vector<CommandHelp> command_help();
 
 }  // namespace transship::cli

@@ -1,1 +1,50 @@
-int main() { return 0; }
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <type_traits>
+
+#include "base/log.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+
+namespace {
+
+using namespace transship::cli;
+
+// Memory holds passwords and tokens: no core dumps, no attaching by others of the same user.
+void keep_secrets() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+int run(const Arguments& arguments) {
+  const CommonArguments& common = arguments.common;
+  return std::visit(
+      [&](const auto& command) {
+        using Command = std::decay_t<decltype(command)>;
+        if constexpr (std::is_same_v<Command, CopyArguments>) return run_copy(common, command);
+        if constexpr (std::is_same_v<Command, ServeArguments>) return run_serve(common, command);
+        if constexpr (std::is_same_v<Command, LoginArguments>) return run_login(common, command);
+        if constexpr (std::is_same_v<Command, ShowArguments>) return run_show(common, command);
+        if constexpr (std::is_same_v<Command, CompletionArguments>) return run_completion(command);
+      },
+      arguments.command);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_secrets();
+  std::signal(SIGPIPE, SIG_IGN);
+  const auto parsed = parse_arguments(argc, argv);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  const auto& arguments = std::get<Arguments>(parsed);
+  using transship::LogLevel;
+  transship::set_log_level(arguments.common.verbose >= 2   ? LogLevel::kDebug
+                           : arguments.common.verbose == 1 ? LogLevel::kInfo
+                           : arguments.common.quiet        ? LogLevel::kError
+                                                           : LogLevel::kWarning);
+  return run(arguments);
+}

@@ -39,7 +39,22 @@ struct Lane {
   Window window;
   Rate rate;
   std::size_t in_flight = 0;
+  std::size_t peak = 0;  ///< Most in flight over about the last round trip.
+  Clock::time_point peak_since{};
   std::set<Waiter*, Before> waiters;
+
+  void count_in() { peak = std::max(peak, ++in_flight); }
+
+  // Answers that come together see each other leave: what tells whether the window was in use is
+  // how many were in flight before them.
+  std::size_t recent_peak(Clock::duration round_trip, Clock::time_point now) {
+    const std::size_t out = peak;
+    if (now - peak_since > round_trip) {
+      peak = in_flight;
+      peak_since = now;
+    }
+    return out;
+  }
 };
 
 struct Host {
@@ -95,8 +110,8 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
       lane.rate.on_success(now);
       // The first byte that answers a body comes after the body: it tells nothing of waiting.
       const bool body = &lane == &h.lanes[kBodies];
-      lane.window.on_success(body ? std::chrono::nanoseconds{} : outcome.first_byte, lane.in_flight,
-                             now);
+      lane.window.on_success(body ? std::chrono::nanoseconds{} : outcome.first_byte,
+                             lane.recent_peak(outcome.first_byte, now), now);
     }
     if (refused && outcome.retry_after) {
       h.paused_until =
@@ -121,7 +136,7 @@ class HeldPermit final : public Permit {
       : state_(std::move(state)), host_(std::move(host)), lane_(lane) {
     Host& h = state_->host(host_);
     ++h.in_flight;
-    ++h.lanes[lane_].in_flight;
+    h.lanes[lane_].count_in();
     h.lanes[lane_].rate.take(state_->time.now());
   }
   HeldPermit(const HeldPermit&) = delete;

@@ -26,7 +26,7 @@ class Window {
 
   std::size_t limit() const { return static_cast<std::size_t>(limit_); }
 
-  /// `latency`: to the first byte of the answer. `in_flight`: when it came, itself counted.
+  /// `latency`: to the first byte of the answer. `in_flight`: the most over the last round trip.
   void on_success(Clock::duration latency, std::size_t in_flight, Clock::time_point now);
   /// 429, 503, connection refused.
   void on_refusal(Clock::time_point now);

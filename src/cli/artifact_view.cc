@@ -1,0 +1,115 @@
+#include "cli/artifact_view.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace transship::cli {
+
+namespace {
+
+using oci::Digest;
+using Relation = ArtifactNode::Relation;
+
+constexpr std::size_t kMaxDepth = 64;
+
+void collect_blobs(const ArtifactNode& node, std::map<Digest, std::uint64_t>& sizes) {
+  for (const auto& blob : node.manifest.blobs()) sizes[blob.digest] = blob.size;
+  for (const auto& child : node.children) collect_blobs(child, sizes);
+}
+
+// One read of a graph: the tags are listed once, and each manifest is visited once on a path.
+class Reader {
+ public:
+  explicit Reader(oci::SourceRepository& repository) : repository_(repository) {}
+
+  Task<Result<ArtifactNode>> read_root(oci::ManifestName name) {
+    TS_CO_TRY(auto manifest, co_await repository_.manifest(std::move(name)));
+    co_await list_digest_tags();
+    ArtifactNode root;
+    root.descriptor = manifest.descriptor();
+    root.manifest = std::move(manifest);
+    co_await read_around(root, 0);
+    TS_CO_TRY(co_await check_cancelled());
+    co_return root;
+  }
+
+ private:
+  Task<void> list_digest_tags() {
+    std::optional<std::string> cursor;
+    do {
+      auto page = co_await repository_.tags(cursor);
+      if (!page) co_return;
+      for (const auto& tag : page->tags) {
+        const auto parsed = oci::parse_digest_tag(tag);
+        if (parsed && !parsed->suffix.empty()) digest_tags_.emplace(parsed->hex, tag);
+      }
+      cursor = std::move(page->next);
+    } while (cursor);
+  }
+
+  Task<ArtifactNode> read_node(Relation relation, oci::Descriptor descriptor, std::string tag,
+                               std::size_t depth) {
+    ArtifactNode node{.relation = relation,
+                      .tag = std::move(tag),
+                      .descriptor = descriptor,
+                      .manifest = {},
+                      .problem = {},
+                      .children = {},
+                      .referrers = {}};
+    const auto name = descriptor.digest.empty() ? oci::ManifestName::by_tag(node.tag)
+                                                : oci::ManifestName::by_digest(descriptor.digest);
+    auto manifest = co_await repository_.manifest(name);
+    if (!manifest) {
+      node.problem = manifest.error().describe();
+      co_return node;
+    }
+    if (descriptor.digest.empty()) node.descriptor = manifest->descriptor();
+    node.manifest = std::move(*manifest);
+    co_await read_around(node, depth);
+    co_return node;
+  }
+
+  Task<void> read_around(ArtifactNode& node, std::size_t depth) {
+    const Digest digest = node.manifest.digest;
+    // A referrer list may lie in a circle.
+    if (depth > kMaxDepth || !on_path_.insert(digest).second) co_return;
+    for (const auto& child : node.manifest.manifests) {
+      if (!oci::media_type::is_manifest(child.media_type)) continue;
+      node.children.push_back(co_await read_node(Relation::kChild, child, "", depth + 1));
+    }
+    const auto listed = co_await repository_.referrers(digest);
+    if (!listed && listed.error().code != Errc::kNotFound) node.problem = listed.error().describe();
+    for (const auto& referrer : listed ? listed->manifests : std::vector<oci::Descriptor>()) {
+      node.referrers.push_back(co_await read_node(Relation::kReferrer, referrer, "", depth + 1));
+    }
+    const auto [first, last] = digest_tags_.equal_range(digest.hex().substr(0, 64));
+    for (auto tag = first; tag != last; ++tag) {
+      node.referrers.push_back(
+          co_await read_node(Relation::kDigestTag, {}, tag->second, depth + 1));
+    }
+    on_path_.erase(digest);
+  }
+
+  oci::SourceRepository& repository_;
+  std::multimap<std::string, std::string> digest_tags_;
+  std::set<Digest> on_path_;
+};
+
+}  // namespace
+
+std::uint64_t ArtifactNode::content_bytes() const {
+  std::map<Digest, std::uint64_t> sizes;
+  collect_blobs(*this, sizes);
+  std::uint64_t sum = 0;
+  for (const auto& [digest, size] : sizes) sum += size;
+  return sum;
+}
+
+Task<Result<ArtifactNode>> read_artifact(oci::SourceRepository& repository,
+                                         oci::ManifestName name) {
+  Reader reader(repository);
+  co_return co_await reader.read_root(std::move(name));
+}
+
+}  // namespace transship::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "oci/store.h"
+
+namespace transship::cli {
+
+/// An artifact as `inspect` and `tree` show it: a manifest with what is below and what refers to
+/// it.
+struct ArtifactNode {
+  enum class Relation : std::uint8_t { kRoot, kChild, kReferrer, kDigestTag };
+
+  Relation relation = Relation::kRoot;
+  std::string tag;  ///< Of a digest tag ("sha256-....sig").
+  oci::Descriptor descriptor;
+  oci::Manifest manifest;
+  std::string problem;  ///< Why it could not be read; `manifest` is then empty.
+  std::vector<ArtifactNode> children;
+  std::vector<ArtifactNode> referrers;
+
+  /// Config and layers of this manifest and all below it, each digest once.
+  std::uint64_t content_bytes() const;
+};
+
+/// Reads the graph below and around `name`. What cannot be read is marked, not fatal; the root is.
+[[nodiscard]] Task<Result<ArtifactNode>> read_artifact(oci::SourceRepository& repository,
+                                                       oci::ManifestName name);
+
+/// `inspect` for people: type, digest, sizes, platforms, layers, referrers.
+std::string inspect_text(const std::string& reference, const ArtifactNode& root);
+/// `tree`: drawn with box characters.
+std::string tree_text(const std::string& reference, const ArtifactNode& root);
+/// Both as JSON.
+std::string artifact_json(const std::string& reference, const ArtifactNode& root);
+
+}  // namespace transship::cli

@@ -1,0 +1,102 @@
+#include "cli/completion.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/arguments.h"
+#include "cli/version.h"
+
+namespace transship::cli {
+
+namespace {
+
+std::string long_options(const CommandHelp& command) {
+  std::string out;
+  for (const auto& option : command.options) {
+    if (option.positional) continue;
+    for (const auto name : split(option.name, ',')) {
+      if (name.starts_with("--")) out += fmt::format("{}{}", out.empty() ? "" : " ", name);
+    }
+  }
+  return out;
+}
+
+std::string bash_script() {
+  std::string names, cases;
+  for (const auto& command : command_help()) {
+    names += command.name + " ";
+    cases += fmt::format("    {}) words=\"{}\" ;;\n", command.name, long_options(command));
+  }
+  return fmt::format(
+      "_transship() {{\n"
+      "  local current=${{COMP_WORDS[COMP_CWORD]}} words=\"{}\"\n"
+      "  case ${{COMP_WORDS[1]}} in\n{}  esac\n"
+      "  [ \"$COMP_CWORD\" -eq 1 ] && words=\"{}\"\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "}}\n"
+      "complete -o default -F _transship transship\n",
+      names, cases, names);
+}
+
+std::string zsh_script() {
+  return "#compdef transship\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script();
+}
+
+std::string fish_script() {
+  std::string out;
+  for (const auto& command : command_help()) {
+    out += fmt::format("complete -c transship -n __fish_use_subcommand -f -a {} -d '{}'\n",
+                       command.name, command.summary);
+    for (const auto name : split(long_options(command), ' ')) {
+      if (name.empty()) continue;
+      out += fmt::format("complete -c transship -n '__fish_seen_subcommand_from {}' -l {}\n",
+                         command.name, name.substr(2));
+    }
+  }
+  return out;
+}
+
+std::string roff(std::string text) {
+  std::string out;
+  for (const auto line : split(text, '\n')) {
+    if (line.starts_with('.') || line.starts_with('\'')) out += "\\&";
+    for (const char c : line)
+      out += c == '\\' ? std::string("\\e") : c == '-' ? "\\-" : std::string(1, c);
+    out += '\n';
+  }
+  return out;
+}
+
+std::string manual_page() {
+  std::string out = fmt::format(
+      ".TH TRANSSHIP 1 \"\" \"transship {}\"\n.SH NAME\ntransship \\- copy OCI content between "
+      "registries, with everything that refers to it\n.SH SYNOPSIS\n.B transship\nCOMMAND "
+      "[options]\n",
+      kVersion);
+  for (const auto& command : command_help()) {
+    std::string title = "transship " + command.name;
+    for (const auto& option : command.options) {
+      if (option.positional) title += " " + option.name;
+    }
+    out += ".SH " + roff(title) + roff(command.summary);
+    for (const auto& option : command.options) {
+      out += ".TP\n.B " + roff(option.name) + roff(option.summary);
+    }
+    out += ".PP\n.nf\n" + roff(command.footer) + ".fi\n";
+  }
+  out += ".SH EXIT STATUS\n0 done; 1 something failed; 2 usage; 130 interrupted; 143 terminated.\n";
+  return out;
+}
+
+}  // namespace
+
+std::string completion_script(const std::string& shell) {
+  if (shell == "bash") return bash_script();
+  if (shell == "zsh") return zsh_script();
+  if (shell == "fish") return fish_script();
+  return manual_page();
+}
+
+}  // namespace transship::cli

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/worker_pool.h"
+#include "cli/arguments.h"
+#include "config/docker_credentials.h"
+#include "engine/context.h"
+#include "oci/reference.h"
+#include "oci/store.h"
+#include "registry/registry.h"
+#include "scheduler/gate.h"
+#include "storage/file_io.h"
+#include "transport/http.h"
+
+namespace transship::cli {
+
+/// Everything that a command over registries and layouts works with, put together once: shards,
+/// gates, the HTTP client, credentials, registries by host. Outlives what it opens.
+class Stores {
+ public:
+  Stores(const NetworkArguments& arguments, int verbose);
+  Stores(const Stores&) = delete;
+  Stores& operator=(const Stores&) = delete;
+  ~Stores();
+
+  Shards& shards() { return shards_; }
+  MemoryBudget& memory() { return memory_; }
+  WorkerPool& workers() { return workers_; }
+
+  /// A repository, or a layout, to read from. For layouts this touches the disk.
+  Task<Result<std::unique_ptr<oci::SourceRepository>>> source(const oci::Reference& reference);
+  /// One to write to; a layout is made when it is not there.
+  Task<Result<std::unique_ptr<oci::TargetRepository>>> target(const oci::Reference& reference);
+
+  registry::Registry& registry(const std::string& host);
+
+ private:
+  NetworkArguments arguments_;
+  Shards shards_;
+  WorkerPool workers_;
+  MemoryBudget memory_;
+  std::unique_ptr<scheduler::Gates> gates_;
+  std::unique_ptr<transport::HttpClient> http_;
+  std::unique_ptr<registry::CredentialSource> credentials_;
+  std::unique_ptr<storage::FileIo> files_;
+  std::map<std::string, std::unique_ptr<registry::Registry>> registries_;
+};
+
+/// How a reference names its manifest at the source: digest, tag, or "latest".
+oci::ManifestName manifest_name(const oci::Reference& reference);
+/// The tag or layout name that a copy to `reference` writes; `fallback` where it has none.
+std::string target_tag(const oci::Reference& reference, const std::string& fallback);
+
+}  // namespace transship::cli
