@@ -1,0 +1,223 @@
+#include "registry/error_body.h"
+
+#include <array>
+#include <boost/json.hpp>
+
+#include "base/text.h"
+
+namespace transship::registry {
+
+namespace {
+
+namespace json = boost::json;
+using transport::Response;
+
+constexpr std::size_t kMaxEntries = 8;
+
+std::string text_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+ErrorEntry entry_of(const json::object& object) {
+  ErrorEntry entry{.code = text_of(object, "code"), .message = text_of(object, "message")};
+  if (entry.code.empty()) entry.code = text_of(object, "error");
+  if (entry.message.empty()) entry.message = text_of(object, "error_description");
+  return entry;
+}
+
+bool has_code(const std::vector<ErrorEntry>& entries, std::string_view code) {
+  return std::ranges::any_of(entries, [&](const ErrorEntry& e) { return iequals(e.code, code); });
+}
+
+bool says(const std::vector<ErrorEntry>& entries, std::string_view word) {
+  return std::ranges::any_of(
+      entries, [&](const ErrorEntry& e) { return to_lower(e.message).contains(word); });
+}
+
+// What kind of failure, and whether another attempt may help.
+struct Verdict {
+  Errc code;
+  bool retryable = false;
+};
+
+Verdict judge_400(const Response& response, const std::vector<ErrorEntry>& entries) {
+  if (has_code(entries, "MANIFEST_BLOB_UNKNOWN") || has_code(entries, "BLOB_UNKNOWN")) {
+    return {Errc::kBlobMissing};
+  }
+  // The content was damaged on its way: once more from the source.
+  if (has_code(entries, "DIGEST_INVALID")) return {Errc::kDigestMismatch, true};
+  if (has_code(entries, "BLOB_UPLOAD_INVALID")) return {Errc::kUploadUnknown, true};
+  if (has_code(entries, "TAG_INVALID") || has_code(entries, "TAG_IMMUTABLE")) {
+    return {says(entries, "immutable") ? Errc::kConflict : Errc::kHttp};
+  }
+  if (says(entries, "immutable")) return {Errc::kConflict};
+  if (has_code(entries, "UNSUPPORTED")) return {Errc::kUnsupported};
+  if (has_code(entries, "TOOMANYREQUESTS")) return {Errc::kRateLimited, true};
+  // S3 behind a registry: an upload that fell asleep.
+  if (response.body.contains("<Code>RequestTimeout</Code>")) return {Errc::kTimeout, true};
+  return {Errc::kHttp};
+}
+
+Verdict judge_404(const std::vector<ErrorEntry>& entries) {
+  if (has_code(entries, "BLOB_UPLOAD_UNKNOWN") || has_code(entries, "BLOB_UPLOAD_INVALID")) {
+    return {Errc::kUploadUnknown, true};
+  }
+  if (has_code(entries, "MANIFEST_BLOB_UNKNOWN")) return {Errc::kBlobMissing};
+  // Harbor says NOT_FOUND "project x not found".
+  if (has_code(entries, "NAME_UNKNOWN") ||
+      (has_code(entries, "NOT_FOUND") && says(entries, "project"))) {
+    return {Errc::kRepositoryUnknown};
+  }
+  return {Errc::kNotFound};
+}
+
+Verdict judge_405(const Response& response, const std::vector<ErrorEntry>& entries) {
+  // ACR: a locked tag.
+  if (has_code(entries, "REGISTRY_DISALLOWED_OPERATION")) return {Errc::kConflict};
+  // Quay in maintenance.
+  if (response.body.contains("is_readonly")) return {Errc::kUnavailable, true};
+  return {Errc::kUnsupported};
+}
+
+Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) {
+  switch (response.status) {
+    case 400:
+      return judge_400(response, entries);
+    case 401:
+      return {Errc::kUnauthorized};
+    case 403:
+      // A signed link to storage that has expired: the registry gives a new one.
+      return {Errc::kDenied, response.redirected};
+    case 404:
+      return judge_404(entries);
+    case 405:
+      return judge_405(response, entries);
+    case 406:
+    case 415:
+    case 501:
+      return {Errc::kUnsupported};
+    case 409:
+    case 412:
+      return {Errc::kConflict};
+    case 413:
+      return {Errc::kTooLarge};
+    case 416:
+      return {Errc::kRange};
+    case 429:
+      return {Errc::kRateLimited, true};
+    case 408:
+    case 425:
+    case 499:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+    case 529:
+      return {Errc::kUnavailable, true};
+    default:
+      break;
+  }
+  if (response.status >= 520 && response.status <= 524) return {Errc::kUnavailable, true};
+  if (has_code(entries, "UNAVAILABLE") || has_code(entries, "TOOMANYREQUESTS")) {
+    return {Errc::kUnavailable, true};
+  }
+  return {Errc::kHttp};
+}
+
+std::string said(const Response& response, const std::vector<ErrorEntry>& entries) {
+  if (!entries.empty()) {
+    const ErrorEntry& first = entries.front();
+    std::string out = first.code.empty() ? "" : " " + first.code;
+    if (!first.message.empty()) out += ": " + first.message;
+    if (entries.size() > 1) out += fmt::format(" (and {} more)", entries.size() - 1);
+    return printable(redact(out));
+  }
+  if (response.body.empty()) return "";
+  const std::string type = content_type(response);
+  if (type == "text/plain") return ": " + printable(redact(trim(response.body)), 120);
+  return type.empty() ? "" : fmt::format(" with a body of type {}", printable(type, 60));
+}
+
+// "Sun, 06 Nov 1994 08:49:37 GMT".
+std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
+  constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
+  const auto month = std::ranges::find(kMonths, text.substr(8, 3));
+  const auto day = parse_u64(text.substr(5, 2));
+  const auto year = parse_u64(text.substr(12, 4));
+  const auto hour = parse_u64(text.substr(17, 2));
+  const auto minute = parse_u64(text.substr(20, 2));
+  const auto second = parse_u64(text.substr(23, 2));
+  if (month == kMonths.end() || !day || !year || !hour || !minute || !second) return std::nullopt;
+  using namespace std::chrono;
+  const year_month_day date{std::chrono::year(static_cast<int>(*year)),
+                            std::chrono::month(static_cast<unsigned>(month - kMonths.begin()) + 1),
+                            std::chrono::day(static_cast<unsigned>(*day))};
+  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+  return sys_days(date) + hours(*hour) + minutes(*minute) + seconds(*second);
+}
+
+}  // namespace
+
+std::vector<ErrorEntry> parse_error_body(std::string_view body) {
+  std::vector<ErrorEntry> out;
+  boost::system::error_code ec;
+  const json::value root = json::parse(trim(body), ec);
+  if (ec || !root.is_object()) return out;
+  const json::object& object = root.get_object();
+  if (const json::value* errors = object.if_contains("errors")) {
+    if (!errors->is_array()) return out;
+    for (const json::value& each : errors->get_array()) {
+      if (out.size() == kMaxEntries) break;
+      if (each.is_object()) out.push_back(entry_of(each.get_object()));
+    }
+    return out;
+  }
+  ErrorEntry entry = entry_of(object);
+  if (!entry.code.empty() || !entry.message.empty()) out.push_back(std::move(entry));
+  return out;
+}
+
+bool has_error_code(const Response& response, std::string_view code) {
+  return has_code(parse_error_body(response.body), code);
+}
+
+std::optional<std::chrono::milliseconds> parse_retry_after(
+    std::string_view value, std::chrono::system_clock::time_point now) {
+  using std::chrono::milliseconds;
+  constexpr std::uint64_t kMaxSeconds = 86'400;  // Who says more means "never".
+  value = trim(value);
+  if (const auto seconds = parse_u64(value)) {
+    return milliseconds(std::min(*seconds, kMaxSeconds) * 1000);
+  }
+  const auto date = parse_http_date(value);
+  if (!date) return std::nullopt;
+  const auto wait = std::chrono::duration_cast<milliseconds>(*date - now);
+  return std::clamp(wait, milliseconds(0), milliseconds(kMaxSeconds * 1000));
+}
+
+std::string content_type(const Response& response) {
+  const auto header = response.headers.find("Content-Type");
+  if (!header) return "";
+  return to_lower(trim(header->substr(0, header->find(';'))));
+}
+
+Error http_error(const Response& response, std::chrono::system_clock::time_point wall) {
+  const std::vector<ErrorEntry> entries = parse_error_body(response.body);
+  const Verdict verdict = judge(response, entries);
+  Error error{.code = verdict.code,
+              .message = fmt::format("HTTP {}{}", response.status, said(response, entries)),
+              .retryable = verdict.retryable,
+              .http_status = response.status};
+  if (response.redirected) {
+    error.message += fmt::format(" (from {})", printable(response.final_url.authority(), 120));
+  }
+  if (const auto header = response.headers.find("Retry-After")) {
+    error.retry_after = parse_retry_after(*header, wall);
+  }
+  return error;
+}
+
+}  // namespace transship::registry

@@ -1,0 +1,192 @@
+#include "registry/host.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "registry/body_filters.h"
+#include "registry/error_body.h"
+
+namespace transship::registry {
+
+using transport::Request;
+using transport::Response;
+using transport::Url;
+
+namespace {
+
+// The API of Docker Hub does not live where its names say.
+std::string api_host(const std::string& name) {
+  if (name == "docker.io" || name == "index.docker.io") return "registry-1.docker.io";
+  return name;
+}
+
+bool answers_other_scheme(const Response& response) {
+  return response.status == 400 && (response.body.contains("HTTP request to an HTTPS server") ||
+                                    response.body.contains("plain HTTP request was sent to HTTPS"));
+}
+
+std::string_view without_port(std::string_view authority) {
+  const auto colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) {
+    return authority;
+  }
+  return authority.substr(0, colon);
+}
+
+}  // namespace
+
+Host::Host(transport::HttpClient& http, CredentialSource& credentials, TimeSource& time,
+           Options options, std::string name)
+    : http_(http),
+      credentials_(credentials),
+      time_(time),
+      options_(std::move(options)),
+      name_(std::move(name)),
+      loopback_(is_loopback_host(without_port(name_))),
+      plain_(options_.tls == Tls::kOff),
+      profile_(&profile_for_host(name_)),
+      authenticator_(http_, credentials_, time_, options_, name_, plain_) {
+  if (const Profile* named = profile_by_name(options_.profile)) profile_ = named;
+}
+
+Url Host::url(std::string_view target) const {
+  const std::string text =
+      fmt::format("{}://{}{}", plain_ ? "http" : "https", api_host(name_), target);
+  // The host comes from a parsed reference; a name that is no URL fails when it is sent.
+  return Url::parse(text).value_or(Url{.scheme = plain_ ? "http" : "https",
+                                       .host = name_,
+                                       .port = plain_ ? std::uint16_t{80} : std::uint16_t{443},
+                                       .target = std::string(target)});
+}
+
+Error Host::error(const Response& response, std::string_view action) const {
+  Error out = http_error(response, time_.wall()).within(action);
+  if (out.code == Errc::kRepositoryUnknown && !profile_->missing_repository_hint.empty()) {
+    out.hint = profile_->missing_repository_hint;
+  }
+  return out;
+}
+
+bool Host::own(const Call& call) const { return !call.url || call.url->same_origin(url("/")); }
+
+void Host::count(const Call& call, std::uint64_t oci::RequestCounts::* kind, std::uint64_t n) {
+  counts_.*kind += n;
+  if (call.counts != nullptr) call.counts->*kind += n;
+}
+
+Request Host::make_request(Call& call, const std::string& authorization) const {
+  Request request;
+  request.method = call.method;
+  request.url = call.url ? *call.url : url(call.target);
+  request.headers = call.headers;
+  if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
+  if (!authorization.empty()) request.headers.set("Authorization", authorization);
+  request.request_class = call.request_class;
+  request.channel = call.channel;
+  request.body = call.body;
+  request.source = call.source;
+  request.content_length = call.source != nullptr ? call.content_length : call.body.size();
+  request.sink = call.sink;
+  if (call.on_head) request.on_head = call.on_head;
+  request.max_body = call.max_body;
+  request.expected_bytes = call.expected_bytes;
+  request.first_byte_timeout = call.first_byte_timeout.value_or(options_.metadata_timeout);
+  // A body that streams cannot be sent to a second place.
+  request.follow_redirects = call.source == nullptr;
+  return request;
+}
+
+Task<Result<Response>> Host::send(Call call) {
+  // The first request goes alone: it finds the scheme, and meets the challenge that all others
+  // would otherwise run into at once. A blob does not hold the others up.
+  while (contact_ == Contact::kTrying) TS_CO_TRY(co_await contacted_->wait());
+  if (contact_ == Contact::kMade || call.sink != nullptr || call.url) {
+    co_return co_await authorized(call);
+  }
+  co_return co_await first_contact(call);
+}
+
+Task<Result<Response>> Host::first_contact(Call& call) {
+  if (!contacted_) contacted_ = std::make_unique<Event>(co_await current_executor());
+  contact_ = Contact::kTrying;
+  Result<Response> response = co_await authorized(call);
+  // Refused credentials are an answer too.
+  const bool answered = response || response.error().http_status != 0;
+  contact_ = answered ? Contact::kMade : Contact::kNone;
+  contacted_->notify_all();
+  co_return response;
+}
+
+Task<Result<Response>> Host::authorized(Call& call) {
+  constexpr int kMaxSends = 3;  // Bare; with a token; with a token of the challenge's scope.
+  for (int sends = 1;; ++sends) {
+    Grant grant;
+    if (own(call)) {
+      const std::uint64_t tokens = authenticator_.token_requests();
+      Result<Grant> granted =
+          co_await authenticator_.authorize({.scopes = call.scopes,
+                                             .repository = call.repository,
+                                             .long_body = call.source != nullptr});
+      count(call, &oci::RequestCounts::token, authenticator_.token_requests() - tokens);
+      if (!granted) co_return std::unexpected(granted.error());
+      grant = std::move(*granted);
+    }
+    TS_CO_TRY(Response response, co_await once(call, grant.header));
+    if (profile_->name == "generic" && options_.profile.empty()) {
+      if (const Profile* better = profile_from_answer(response)) profile_ = better;
+    }
+    if (response.status != 401) co_return response;
+    if (!own(call) || response.redirected) {
+      co_return std::unexpected(
+          http_error(response, time_.wall())
+              .within(fmt::format("{} is not given the credentials of {}",
+                                  printable(response.final_url.authority(), 120), name_)));
+    }
+    std::vector<std::string> challenges;
+    for (const auto header : response.headers.find_all("WWW-Authenticate")) {
+      challenges.emplace_back(header);
+    }
+    Result<void> again = co_await authenticator_.refused(
+        {.scopes = call.scopes, .repository = call.repository, .long_body = false},
+        std::move(grant), std::move(challenges));
+    if (again && sends == kMaxSends) {
+      again = std::unexpected(http_error(response, time_.wall()));
+    }
+    if (!again) {
+      Error error = std::move(again).error();
+      if (error.http_status == 0) error.http_status = 401;
+      co_return std::unexpected(std::move(error));
+    }
+    if (call.source != nullptr && call.source->taken() > 0) {
+      // The session is as it was; the caller comes again with a new body.
+      co_return std::unexpected(http_error(response, time_.wall()).again());
+    }
+  }
+}
+
+Task<Result<Response>> Host::once(Call& call, const std::string& authorization) {
+  if (loopback_ && options_.tls == Tls::kAuto && contact_ != Contact::kMade && !call.url) {
+    co_return co_await probe_schemes(call, authorization);
+  }
+  count(call, call.kind, 1);
+  co_return co_await http_.send(make_request(call, authorization));
+}
+
+Task<Result<Response>> Host::probe_schemes(Call& call, const std::string& authorization) {
+  count(call, call.kind, 1);
+  if (plain_) co_return co_await http_.send(make_request(call, authorization));
+  Result<Response> secure = co_await http_.send(make_request(call, authorization));
+  if (secure || (secure.error().code != Errc::kTls && secure.error().code != Errc::kNetwork)) {
+    co_return secure;
+  }
+  plain_ = true;
+  Result<Response> plain = co_await http_.send(make_request(call, authorization));
+  if (plain && !answers_other_scheme(*plain)) {
+    log_debug("{}: no TLS there, plain HTTP on loopback", name_);
+    co_return plain;
+  }
+  // It does speak TLS: what went wrong with it is the news.
+  plain_ = false;
+  co_return secure;
+}
+
+}  // namespace transship::registry

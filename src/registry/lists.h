@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "registry/host.h"
+#include "registry/link.h"
+
+namespace transship::registry {
+
+/// One page of tags or repositories, unfiltered.
+struct ListPage {
+  std::vector<std::string> entries;
+  std::size_t others = 0;           ///< Members that were no strings.
+  std::optional<std::string> next;  ///< Opaque cursor.
+};
+
+/// Reads one page. `call`: everything but the target; `start`: the first page's; `key`: the array.
+///
+/// Follows Link, whatever its form; without one, asks on behind the last entry of a full page (old
+/// registries page only so) until that says nothing new. Circles end the list; a place that
+/// vanished (404 behind the first page) begins it anew once, so entries may come twice.
+Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
+                                 std::optional<std::string> cursor, std::string key);
+
+}  // namespace transship::registry

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "oci/store.h"
+#include "registry/host.h"
+#include "registry/link.h"
+#include "registry/registry.h"
+
+namespace transship::registry {
+
+/// One repository of a registry as a store: one method per protocol step, a single attempt each.
+/// The steps live in manifests.cc, blobs.cc, upload_start.cc, uploads.cc, tags.cc, referrers.cc.
+class Repository final : public oci::TargetRepository {
+ public:
+  Repository(Host& host, oci::RepositoryName name, Access access);
+
+  oci::RepositoryId id() const override;
+  const oci::RequestCounts& counts() const override { return counts_; }
+
+  Task<Result<oci::Descriptor>> resolve(oci::ManifestName name) override;
+  Task<Result<oci::Manifest>> manifest(oci::ManifestName name) override;
+  Task<Result<oci::PutOutcome>> put_manifest(oci::ManifestName name,
+                                             const oci::Manifest& manifest) override;
+
+  Task<Result<void>> blob(const oci::Descriptor& blob, oci::ByteRange range,
+                          BodySink& sink) override;
+  Task<Result<bool>> has_blob(const oci::Descriptor& blob) override;
+
+  Task<Result<oci::UploadStart>> start_upload(const oci::Descriptor& blob,
+                                              std::optional<oci::RepositoryName> from) override;
+  Task<Result<void>> upload(oci::UploadSession& session, const oci::Descriptor& blob,
+                            BodySource& body) override;
+  Task<Result<void>> upload_status(oci::UploadSession& session) override;
+  Task<void> cancel_upload(oci::UploadSession session) override;
+
+  Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override;
+  Task<Result<oci::Referrers>> referrers(const oci::Digest& subject) override;
+
+ private:
+  // Every request of this repository starts from one of these.
+  Call call(transport::Method method, std::string target,
+            std::uint64_t oci::RequestCounts::* kind) const;
+  Call session_call(transport::Method method, const transport::Url& url) const;
+  std::string path(std::string_view rest) const;  ///< "/v2/<name>/<rest>"
+  std::string action(std::string_view verb, std::string_view what) const;
+
+  // manifests.cc
+  Call manifest_call(transport::Method method, const std::string& reference) const;
+  Task<Result<transport::Response>> get_manifest(std::string reference);
+  Task<Result<oci::Descriptor>> resolve_by_get(oci::ManifestName name);
+  Task<Result<oci::Manifest>> manifest_again(oci::ManifestName name, std::string claimed);
+  Task<Result<oci::PutOutcome>> refused_manifest(oci::ManifestName name, oci::Digest digest,
+                                                 Error error);
+
+  // upload_start.cc
+  Task<Result<oci::UploadStart>> mount(const oci::Descriptor& blob, oci::RepositoryName from);
+  Task<Result<oci::UploadStart>> open_session(const oci::Descriptor& blob);
+  Result<oci::UploadSession> session_of(const transport::Response& response) const;
+  Result<void> take_location(oci::UploadSession& session,
+                             const transport::Response& response) const;
+
+  // uploads.cc
+  Task<Result<void>> put_rest(oci::UploadSession& session, const oci::Descriptor& blob,
+                              BodySource& body, std::uint64_t length);
+  Task<Result<void>> patch(oci::UploadSession& session, BodySource& body, std::uint64_t length,
+                           bool ranged);
+
+  // referrers.cc
+  Task<Result<std::optional<oci::Referrers>>> referrers_by_api(const oci::Digest& subject);
+  Task<Result<oci::Referrers>> referrers_by_tag(const oci::Digest& subject);
+  Task<Result<bool>> tag_may_exist(std::string tag);
+
+  Host& host_;
+  oci::RepositoryName name_;
+  Access access_;
+  ScopeSet scopes_;
+  mutable oci::RequestCounts counts_;
+
+  /// The referrers API is not there: asked again after this.
+  std::optional<Clock::time_point> no_referrers_api_until_;
+  /// All digest tags of the repository, where one page of tags held them all.
+  struct DigestTags {
+    std::set<std::string> tags;
+    bool complete = false;
+    Clock::time_point read_at;
+  };
+  std::optional<DigestTags> digest_tags_;
+};
+
+}  // namespace transship::registry

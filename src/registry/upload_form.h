@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+
+#include "oci/store.h"
+#include "registry/options.h"
+#include "registry/profile.h"
+
+namespace transship::registry {
+
+/// The next request of an upload.
+struct UploadStep {
+  bool put = true;  ///< The PUT with all that is left; false: a PATCH of `bytes`.
+  std::uint64_t bytes = 0;
+  bool ranged = false;  ///< The PATCH carries a Content-Range.
+};
+
+/// Decides by profile, by what was learned, and by what the session asks (protocol.md 1.7). Pure.
+/// `left`: bytes from `session.offset` to the blob's end.
+UploadStep next_upload_step(const Profile& profile, const Learned& learned, const Options& options,
+                            const oci::UploadSession& session, std::uint64_t left);
+
+}  // namespace transship::registry

@@ -1,0 +1,153 @@
+#include "base/log.h"
+#include "base/text.h"
+#include "registry/error_body.h"
+#include "registry/repository.h"
+#include "registry/upload_range.h"
+
+namespace transship::registry {
+
+using transport::Method;
+using transport::Response;
+using transport::Url;
+
+namespace {
+
+constexpr std::uint64_t kMaxChunk = 1ULL << 30U;  // What a registry asks beyond this is absurd.
+
+std::uint64_t chunk_header(const Response& response, std::string_view name) {
+  const auto header = response.headers.find(name);
+  const auto value = header ? parse_u64(trim(*header)) : std::nullopt;
+  return value ? std::min(*value, kMaxChunk) : 0;
+}
+
+// Signed state that must not be kept: known signature parameters of object stores. The `_state` of
+// distribution is its own and only good with credentials.
+bool is_signed(const Url& url) {
+  const std::string query = to_lower(url.query());
+  for (const std::string_view key : {"x-amz-signature=", "x-goog-signature=", "signature=", "sig=",
+                                     "x-amz-credential=", "token="}) {
+    const auto at = query.find(key);
+    if (at != std::string::npos && (at == 0 || query[at - 1] == '&')) return true;
+  }
+  return false;
+}
+
+bool opened(const Response& response) {
+  return response.status == 202 || response.status == 200 || response.status == 204;
+}
+
+std::string without_port(const Url& url) { return url.host; }
+
+}  // namespace
+
+Task<Result<oci::UploadStart>> Repository::start_upload(const oci::Descriptor& blob,
+                                                        std::optional<oci::RepositoryName> from) {
+  const oci::Descriptor wanted = blob;
+  const auto refused_until = host_.learned().mounts_refused_until;
+  const bool refused = refused_until && host_.time().now() < *refused_until;
+  if (host_.profile().mounts && !refused) co_return co_await mount(wanted, from.value_or(name_));
+  TS_CO_TRY(const bool there, co_await has_blob(wanted));
+  if (there) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
+  co_return co_await open_session(wanted);
+}
+
+Task<Result<oci::UploadStart>> Repository::mount(const oci::Descriptor& blob,
+                                                 oci::RepositoryName from) {
+  const bool other = from != name_;
+  const std::string what = action("mount", "blob " + blob.digest.short_string());
+  std::string target = path("blobs/uploads/?mount=" + blob.digest.to_string() +
+                            "&from=" + percent_encode(from.str()));
+  if (blob.digest.algorithm() != oci::Algorithm::kSha256) {
+    target += fmt::format("&digest-algorithm={}", oci::to_string(blob.digest.algorithm()));
+  }
+  Call post = call(Method::kPost, std::move(target),
+                   other ? &oci::RequestCounts::mount : &oci::RequestCounts::upload_start);
+  post.request_class = transport::RequestClass::kWrite;
+  if (other) post.scopes.add(Scope::pull(from.str()));
+  Result<Response> sent = co_await host_.send(std::move(post));
+  if (!sent) {
+    // No right to read the other repository: the blob is sent instead.
+    if (other && sent.error().code == Errc::kUnauthorized) co_return co_await open_session(blob);
+    co_return std::unexpected(std::move(sent).error().within(what));
+  }
+  if (sent->status == 201) {
+    if (other) host_.learned().mounted = true;
+    co_return oci::UploadStart(oci::BlobPresent{.mounted = other});
+  }
+  if (opened(*sent)) {
+    TS_CO_TRY(oci::UploadSession session, session_of(*sent));
+    co_return oci::UploadStart(std::move(session));
+  }
+  const Error error = host_.error(*sent, what);
+  if (error.retryable || error.code == Errc::kRepositoryUnknown) co_return std::unexpected(error);
+  if (sent->status == 400 || sent->status == 405 || sent->status == 501) {
+    log_debug("{}: mounts are not tried again for an hour", error.message);
+    host_.learned().mounts_refused_until = host_.time().now() + kMountMemory;
+  }
+  if (!other) {
+    TS_CO_TRY(const bool there, co_await has_blob(blob));
+    if (there) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
+  }
+  co_return co_await open_session(blob);
+}
+
+Task<Result<oci::UploadStart>> Repository::open_session(const oci::Descriptor& blob) {
+  const std::string what = action("POST", "upload of blob " + blob.digest.short_string());
+  std::string target = path("blobs/uploads/");
+  if (blob.digest.algorithm() != oci::Algorithm::kSha256) {
+    target += fmt::format("?digest-algorithm={}", oci::to_string(blob.digest.algorithm()));
+  }
+  Call post = call(Method::kPost, std::move(target), &oci::RequestCounts::upload_start);
+  post.request_class = transport::RequestClass::kWrite;
+  Result<Response> sent = co_await host_.send(std::move(post));
+  if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
+  if (!opened(*sent)) co_return std::unexpected(host_.error(*sent, what));
+  TS_CO_TRY(oci::UploadSession session, session_of(*sent));
+  co_return oci::UploadStart(std::move(session));
+}
+
+Result<oci::UploadSession> Repository::session_of(const Response& response) const {
+  oci::UploadSession session;
+  if (!response.headers.find("Location")) {
+    return fail(Errc::kMalformed, action("POST", "upload") + ": the answer has no Location");
+  }
+  TS_TRY(take_location(session, response));
+  session.chunk_min = chunk_header(response, "OCI-Chunk-Min-Length");
+  session.chunk_max = chunk_header(response, "OCI-Chunk-Max-Length");
+  return session;
+}
+
+Result<void> Repository::take_location(oci::UploadSession& session,
+                                       const Response& response) const {
+  const auto header = response.headers.find("Location");
+  if (!header) return {};  // The newest one at hand stays good.
+  const std::string shown = printable(redact(*header), 200);
+  auto resolved = response.final_url.resolve(trim(*header));
+  if (!resolved) {
+    return std::unexpected(
+        std::move(resolved).error().within(fmt::format("the upload's Location \"{}\"", shown)));
+  }
+  Url& url = *resolved;
+  const Url own = host_.url("/");
+  const bool same_host = without_port(url) == without_port(own);
+  if (same_host && own.scheme == "https" && url.scheme == "http") {
+    // A proxy ends TLS and the registry does not know.
+    url.scheme = "https";
+    if (url.port == 80) url.port = own.port;
+  }
+  // A Location without the explicit port that the request had.
+  const bool default_port = url.port == (url.scheme == "https" ? 443 : 80);
+  if (same_host && url.scheme == own.scheme && default_port && own.port != url.port &&
+      !header->contains(fmt::format(":{}", url.port)) && !header->starts_with("http")) {
+    url.port = own.port;
+  }
+  if (url.scheme == "http" && own.scheme == "https") {
+    return fail(Errc::kUntrusted,
+                fmt::format("the upload's Location leads to plain HTTP: {}", shown));
+  }
+  session.secret = !url.same_origin(own) || is_signed(url);
+  session.location = url.to_string();
+  return {};
+}
+
+}  // namespace transship::registry
