@@ -1,0 +1,148 @@
+#include "engine/artifact_copy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/evidence.h"
+
+namespace transship::engine {
+namespace {
+
+std::string reference(const oci::RepositoryId& id, std::string_view tag,
+                      const std::string& digest) {
+  if (!tag.empty()) return fmt::format("{}:{}", id.to_string(), tag);
+  return digest.empty() ? id.to_string() : fmt::format("{}@{}", id.to_string(), digest);
+}
+
+bool wrote(const Totals& totals) {
+  return totals.blobs_sent + totals.blobs_mounted + totals.manifests_put + totals.tags_put > 0;
+}
+
+}  // namespace
+
+ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root,
+                           const std::vector<CopyTarget>& targets, Executor executor)
+    : shared_(shared),
+      root_(std::move(root)),
+      deliveries_([&] {
+        std::deque<Delivery> out;
+        for (const CopyTarget& target : targets) {
+          out.emplace_back(shared.run.target(*target.repository), target.tag, out.size());
+        }
+        return out;
+      }()),
+      outcomes_(targets.size(), ItemOutcome::kCopied),
+      walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), std::move(executor)) {}
+
+ArtifactCopy::~ArtifactCopy() = default;
+
+std::vector<Delivery*> ArtifactCopy::all() {
+  std::vector<Delivery*> out;
+  for (Delivery& delivery : deliveries_) out.push_back(&delivery);
+  return out;
+}
+
+Task<std::vector<ItemReport>> ArtifactCopy::run() {
+  TimeSource& time = shared_.run.context.time;
+  const Clock::time_point begin = time.now();
+  Result<void> result = co_await go();
+  Result<void> joined = co_await walk_.join();
+  if (result) result = std::move(joined);
+  if (!result) {
+    for (Delivery& delivery : deliveries_) delivery.fail_with(result.error());
+  }
+  std::vector<ItemReport> items;
+  for (const Delivery& delivery : deliveries_) {
+    items.push_back(item(delivery));
+    items.back().took = std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - begin);
+  }
+  co_return items;
+}
+
+Task<Result<void>> ArtifactCopy::go() {
+  TS_CO_TRY(Root root, co_await resolve_root(shared_.source, shared_.commits, root_, all(),
+                                             !shared_.options.platforms.empty()));
+  if (std::ranges::none_of(deliveries_, &Delivery::live)) co_return Result<void>{};
+  co_return co_await deliver(std::move(root));
+}
+
+// Sets the outcome of those that need nothing; the others are returned.
+std::vector<Delivery*> ArtifactCopy::decide(const Root& root) {
+  std::vector<Delivery*> want;
+  for (Delivery& delivery : deliveries_) {
+    if (!delivery.live()) continue;
+    const std::optional<oci::Digest>& existing = root.existing[delivery.index];
+    if (existing && *existing == root.descriptor.digest) {
+      outcomes_[delivery.index] = ItemOutcome::kUnchanged;
+      shared_.run.manifests.arrived(delivery.id(), root.descriptor.digest);
+      delivery.probe = true;
+      ++delivery.totals.manifests_skipped;
+    } else if (existing && !shared_.options.overwrite) {
+      outcomes_[delivery.index] = ItemOutcome::kSkipped;
+      delivery.add_note(fmt::format("the tag exists with another digest ({}), and is kept",
+                                    existing->short_string()));
+    } else {
+      if (existing) delivery.probe = true;
+      want.push_back(&delivery);
+    }
+  }
+  return want;
+}
+
+Task<Result<void>> ArtifactCopy::deliver(Root root) {
+  digest_ = root.descriptor.digest;
+  std::vector<Delivery*> want = decide(root);
+  if (!want.empty() && !root.manifest) {
+    TS_CO_TRY(root.manifest,
+              co_await shared_.source.manifest(oci::ManifestName::by_digest(digest_)));
+  }
+  Node& node = root.manifest ? walk_.pin(root.manifest) : walk_.node(root.descriptor);
+  if (!want.empty()) walk_.spawn(bring_root(&node, want));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> ArtifactCopy::bring_root(Node* root, std::vector<Delivery*> want) {
+  TS_CO_TRY(ContentPtr content, co_await walk_.bring_below(*root, want));
+  for (Delivery* delivery : want) walk_.spawn_last(finish(root, content, delivery));
+  co_return Result<void>{};
+}
+
+// Invariant 2: all below the root, the root itself if anything refers to it, what refers to it,
+// and the tag at the very end.
+Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery* delivery) {
+  Result<void> done = co_await walk_.ready(content, *delivery);
+  if (done && delivery->tag.empty()) done = co_await shared_.commits.by_digest(content, *delivery);
+  if (!done) {
+    walk_.set_failed(*root, *delivery, std::move(done).error());
+    co_return Result<void>{};
+  }
+  done = co_await walk_.idle(*delivery);
+  if (done && !delivery->tag.empty()) {
+    done = co_await shared_.commits.by_tag(content, delivery->tag, *delivery);
+  }
+  if (!done) delivery->fail_with(std::move(done).error());
+  co_return Result<void>{};
+}
+
+ItemReport ArtifactCopy::item(const Delivery& delivery) const {
+  ItemReport item;
+  item.digest = digest_.empty() ? "" : digest_.to_string();
+  item.source = reference(shared_.source.id(), root_.name, root_.digest ? item.digest : "");
+  item.target = reference(delivery.id(), delivery.tag, item.digest);
+  item.outcome = outcomes_[delivery.index];
+  item.totals = delivery.totals;
+  item.referrers = delivery.referrers;
+  item.note = delivery.note;
+  if (delivery.failure) {
+    item.outcome = ItemOutcome::kFailed;
+    item.error = delivery.failure;
+  } else if (shared_.run.dry_run && wrote(delivery.totals)) {
+    item.outcome = ItemOutcome::kPlanned;
+  } else if (item.outcome == ItemOutcome::kUnchanged && wrote(delivery.totals)) {
+    item.outcome = ItemOutcome::kCopied;
+  }
+  return item;
+}
+
+}  // namespace transship::engine

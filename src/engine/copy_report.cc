@@ -1,0 +1,57 @@
+#include "engine/copy_report.h"
+
+#include <algorithm>
+
+namespace transship::engine {
+namespace {
+
+using Counts = oci::RequestCounts;
+
+constexpr std::uint64_t Counts::* kKinds[] = {
+    &Counts::manifest_get, &Counts::manifest_head, &Counts::manifest_put, &Counts::blob_get,
+    &Counts::blob_head,    &Counts::upload_start,  &Counts::mount,        &Counts::upload_data,
+    &Counts::tag_list,     &Counts::referrers,     &Counts::token,        &Counts::ping,
+    &Counts::other};
+
+void add_difference(Counts& sum, const Counts& after, const Counts& before) {
+  for (auto kind : kKinds) sum.*kind += after.*kind - before.*kind;
+}
+
+}  // namespace
+
+ReportKeeper::ReportKeeper(RunState& run, oci::SourceRepository& source,
+                           const std::vector<CopyTarget>& targets)
+    : run_(run), begin_(run.context.time.now()) {
+  watch(source);
+  for (const CopyTarget& target : targets) {
+    watch(*target.repository);
+    targets_.push_back(target.repository->id().to_string());
+  }
+}
+
+// Repositories of one store may share their counts: each is taken once.
+void ReportKeeper::watch(oci::SourceRepository& repository) {
+  const Counts* counts = &repository.counts();
+  if (std::ranges::find(counted_, counts, &Counted::counts) != counted_.end()) return;
+  counted_.push_back({repository.id().store, counts, *counts});
+}
+
+void ReportKeeper::add(std::vector<ItemReport> items) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i < targets_.size()) report_.targets[targets_[i]].add(items[i].totals);
+    report_.items.push_back(std::move(items[i]));
+  }
+}
+
+Report ReportKeeper::finish() {
+  for (const Counted& one : counted_) {
+    add_difference(report_.requests[one.store], *one.counts, one.before);
+  }
+  report_.source_bytes = run_.source_bytes;
+  report_.warnings = std::move(run_.warnings);
+  report_.took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);
+  return std::move(report_);
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,128 @@
+#include "engine/manifest_commit.h"
+
+#include <fmt/format.h>
+
+#include "engine/retry.h"
+
+namespace transship::engine {
+namespace {
+
+std::string describe(const oci::ManifestName& name, const Delivery& delivery) {
+  return fmt::format("manifest {} to {}", name.to_string(), delivery.id().to_string());
+}
+
+bool says_absent(const Error& error) {
+  // 403 for a manifest that is not there: Artifactory's virtual repositories. The PUT will tell.
+  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown ||
+         error.code == Errc::kDenied || error.code == Errc::kUnsupported;
+}
+
+}  // namespace
+
+Task<Result<std::optional<oci::Descriptor>>> ManifestCommit::look(oci::ManifestName name,
+                                                                  Delivery& delivery) {
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const std::string what =
+      fmt::format("look for {} in {}", name.to_string(), delivery.id().to_string());
+  Result<oci::Descriptor> there = co_await with_retries<oci::Descriptor>(
+      run_.context, what, [&] { return delivery.target->repository->resolve(name); });
+  if (there) co_return std::optional(std::move(*there));
+  if (says_absent(there.error())) co_return std::optional<oci::Descriptor>();
+  co_return std::unexpected(std::move(there).error().within(what).on(Side::kTarget));
+}
+
+Task<Result<void>> ManifestCommit::by_digest(ContentPtr content, Delivery& delivery) {
+  const oci::Digest digest = content->manifest->digest;
+  while (!run_.manifests.claim(delivery.id(), digest)) {
+    if (run_.manifests.at(delivery.id(), digest) == Presence::State::kHere) {
+      co_return Result<void>{};
+    }
+    TS_CO_TRY(co_await run_.manifests.changed(delivery.id(), digest));
+  }
+  Result<oci::PutOutcome> done =
+      co_await put(oci::ManifestName::by_digest(digest), *content, delivery);
+  if (!done) {
+    run_.manifests.failed(delivery.id(), digest);
+    co_return std::unexpected(std::move(done).error());
+  }
+  run_.manifests.arrived(delivery.id(), digest);
+  co_return Result<void>{};
+}
+
+Task<Result<void>> ManifestCommit::by_tag(ContentPtr content, std::string tag, Delivery& delivery) {
+  const oci::Digest& digest = content->manifest->digest;
+  Result<oci::PutOutcome> done = co_await put(oci::ManifestName::by_tag(tag), *content, delivery);
+  if (!done && (done.error().code == Errc::kConflict || done.error().code == Errc::kDenied)) {
+    // Immutable repositories refuse the very digest that they have (ECR, Quay, Harbor).
+    auto there = co_await look(oci::ManifestName::by_tag(tag), delivery);
+    if (there && *there && (*there)->digest == digest) done = oci::PutOutcome{.digest = digest};
+  }
+  if (!done) co_return std::unexpected(std::move(done).error());
+  run_.manifests.arrived(delivery.id(), digest);
+  if (!run_.dry_run) run_.context.progress.tagged(delivery.id(), tag, digest);
+  ++delivery.totals.tags_put;
+  co_return Result<void>{};
+}
+
+Task<Result<oci::PutOutcome>> ManifestCommit::put(oci::ManifestName name, const Content& content,
+                                                  Delivery& delivery) {
+  if (run_.dry_run) {
+    ++delivery.totals.manifests_put;
+    co_return oci::PutOutcome{.digest = content.manifest->digest, .subject_processed = true};
+  }
+  Result<oci::PutOutcome> done = co_await put_once(name, content, delivery);
+  if (!done && done.error().code == Errc::kBlobMissing) {
+    // A registry that lost or never had what a mount promised: look at each, bring it, once more.
+    run_.context.progress.note(done.error().describe() + "; looking for what is missing");
+    TS_CO_TRY(co_await repair(content, delivery));
+    ++delivery.totals.retries;
+    done = co_await put_once(name, content, delivery);
+  }
+  if (done) {
+    ++delivery.totals.manifests_put;
+    note_subject(*content.manifest, *done, delivery);
+  }
+  co_return done;
+}
+
+Task<Result<oci::PutOutcome>> ManifestCommit::put_once(oci::ManifestName name,
+                                                       const Content& content, Delivery& delivery) {
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  std::uint32_t attempts = 0;
+  Result<oci::PutOutcome> done =
+      co_await with_retries<oci::PutOutcome>(run_.context, "push " + describe(name, delivery), [&] {
+        ++attempts;
+        return delivery.target->repository->put_manifest(name, *content.manifest);
+      });
+  if (attempts > 1) delivery.totals.retries += attempts - 1;
+  if (!done) {
+    co_return std::unexpected(
+        std::move(done).error().within("push " + describe(name, delivery)).on(Side::kTarget));
+  }
+  co_return done;
+}
+
+Task<Result<void>> ManifestCommit::repair(const Content& content, Delivery& delivery) {
+  for (const oci::Descriptor& blob : content.blobs) {
+    TS_CO_TRY(co_await blobs_.verify(blob, delivery));
+  }
+  for (const oci::Descriptor& child : content.manifests) {
+    const auto name = oci::ManifestName::by_digest(child.digest);
+    TS_CO_TRY(const auto there, co_await look(name, delivery));
+    if (there) continue;
+    TS_CO_TRY(ManifestPtr manifest, co_await source_.manifest(name));
+    TS_CO_TRY(ContentPtr below, co_await content_of(source_, std::move(manifest)));
+    run_.manifests.forget(delivery.id(), child.digest);
+    TS_CO_TRY(co_await by_digest(std::move(below), delivery));
+  }
+  co_return Result<void>{};
+}
+
+void ManifestCommit::note_subject(const oci::Manifest& manifest, const oci::PutOutcome& put,
+                                  const Delivery& delivery) {
+  if (manifest.subject && put.subject_processed) {
+    run_.subjects_processed.emplace(delivery.id().to_string(), manifest.digest);
+  }
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/event.h"
+#include "oci/store.h"
+
+namespace transship::engine {
+
+/// What a run knows of content at its target repositories, and what is on its way there: the
+/// single-flight of invariant 3, one entry per (target store, digest). May outlive an artifact: all
+/// of a run share one for blobs and one for manifests. On the control shard.
+///
+/// An entry is about 200 bytes and stays; a run over whole registries drops a store's old entries
+/// by `forget`.
+class Presence {
+ public:
+  enum class State : std::uint8_t { kUnknown, kComing, kHere };
+
+  State at(const oci::RepositoryId& where, const oci::Digest& digest) const;
+
+  /// True: the caller brings it, and must end with `arrived` or `failed`.
+  bool claim(const oci::RepositoryId& where, const oci::Digest& digest);
+  void arrived(const oci::RepositoryId& where, const oci::Digest& digest);
+  void failed(const oci::RepositoryId& where, const oci::Digest& digest);
+  /// It turned out not to be there after all.
+  void forget(const oci::RepositoryId& where, const oci::Digest& digest);
+
+  /// A repository of the same store, but not `where` itself, that holds it.
+  std::optional<std::string> sibling(const oci::RepositoryId& where,
+                                     const oci::Digest& digest) const;
+  /// It is on its way to another repository of the same store.
+  bool coming_to_sibling(const oci::RepositoryId& where, const oci::Digest& digest) const;
+
+  /// Waits until something changes about `digest` at the store of `where`.
+  [[nodiscard]] Task<Result<void>> changed(const oci::RepositoryId& where,
+                                           const oci::Digest& digest);
+
+ private:
+  struct Entry {
+    std::vector<std::pair<std::string, State>> repositories;
+    std::shared_ptr<Event> changed;  ///< Only while somebody waits.
+  };
+  const Entry* find(const oci::RepositoryId& where, const oci::Digest& digest) const;
+  void set(const oci::RepositoryId& where, const oci::Digest& digest, State state);
+
+  std::map<std::string, std::unordered_map<oci::Digest, Entry>> stores_;
+};
+
+}  // namespace transship::engine

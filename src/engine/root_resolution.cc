@@ -1,0 +1,63 @@
+#include "engine/root_resolution.h"
+
+#include <algorithm>
+
+#include "base/task_group.h"
+
+namespace transship::engine {
+namespace {
+
+using Existing = std::optional<oci::Digest>;
+
+Task<Result<void>> look_at(ManifestCommit* commits, oci::ManifestName name, Delivery* delivery,
+                           Existing* out) {
+  auto there = co_await commits->look(std::move(name), *delivery);
+  if (!there) {
+    delivery->fail_with(std::move(there).error());
+  } else if (*there) {
+    *out = (*there)->digest;
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci::Digest>& digest,
+                               const std::vector<Delivery*>& deliveries, bool tagged,
+                               std::vector<Existing>& out) {
+  TaskGroup looks(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
+  for (Delivery* delivery : deliveries) {
+    if (delivery->tag.empty() == tagged || !delivery->live()) continue;
+    if (!tagged && !digest) continue;
+    auto name =
+        tagged ? oci::ManifestName::by_tag(delivery->tag) : oci::ManifestName::by_digest(*digest);
+    looks.spawn(look_at(&commits, std::move(name), delivery, &out[delivery->index]));
+  }
+  co_return co_await looks.join();
+}
+
+}  // namespace
+
+Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci::ManifestName name,
+                                const std::vector<Delivery*>& deliveries, bool read) {
+  Root root;
+  root.existing.resize(deliveries.size());
+  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, true, root.existing));
+  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, false, root.existing));
+  const bool all_there = std::ranges::all_of(deliveries, [&](const Delivery* delivery) {
+    return !delivery->live() || root.existing[delivery->index] ||
+           (delivery->tag.empty() && !name.digest);
+  });
+  if (std::ranges::none_of(deliveries, &Delivery::live)) co_return root;
+  if (all_there && !read) {
+    TS_CO_TRY(root.descriptor, co_await source.resolve(name));
+  } else {
+    TS_CO_TRY(root.manifest, co_await source.manifest(name));
+    root.descriptor = root.manifest->descriptor();
+  }
+  if (!name.digest) {
+    const std::optional digest = root.descriptor.digest;
+    TS_CO_TRY(co_await look_at_all(commits, digest, deliveries, false, root.existing));
+  }
+  co_return root;
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,32 @@
+#include "engine/run_state.h"
+
+#include <algorithm>
+
+namespace transship::engine {
+
+TargetState& RunState::target(oci::TargetRepository& target) {
+  std::unique_ptr<TargetState>& state = targets[target.id().to_string()];
+  if (!state) {
+    const std::size_t alone = std::max<std::size_t>(1, context.options.blobs_in_flight / 4);
+    state = std::make_unique<TargetState>(target, alone);
+  }
+  return *state;
+}
+
+void RunState::warn(std::string text) {
+  if (std::ranges::find(warnings, text) != warnings.end()) return;
+  context.progress.note(text);
+  warnings.push_back(std::move(text));
+}
+
+void Delivery::fail_with(Error error) {
+  if (!failure || failure->code == Errc::kCancelled) failure = std::move(error);
+}
+
+void Delivery::add_note(std::string_view text) {
+  if (note.find(text) != std::string::npos) return;
+  if (!note.empty()) note += "; ";
+  note += text;
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/context.h"
+#include "engine/presence.h"
+#include "engine/report.h"
+#include "engine/slots.h"
+
+namespace transship::engine {
+
+/// Whether a feature of a store was seen to work.
+enum class Learned : std::uint8_t { kUnknown, kYes, kNo };
+
+/// One target repository of a run, shared by all artifacts that go there.
+struct TargetState {
+  TargetState(oci::TargetRepository& target, std::size_t alone_limit)
+      : repository(&target), id(target.id()), alone(alone_limit) {}
+
+  oci::TargetRepository* repository;
+  oci::RepositoryId id;
+  /// It was detached from a shared read once: from now on its blobs are read for it alone, within
+  /// `alone`, so that it holds no slot the others need (design 5).
+  bool slow = false;
+  Slots alone;
+  /// It processes `subject` and lists what it was given. Not known before the first was tried.
+  Learned referrers_api = Learned::kUnknown;
+};
+
+/// What all artifacts of one run share: limits, what is known of the targets, what came up. One per
+/// `copy`, or per pass of a sync. On the control shard; outlives all of the run's tasks.
+struct RunState {
+  explicit RunState(const Context& of) : RunState(of, false) {}
+  RunState(const Context& of, bool dry)
+      : context(of),
+        dry_run(dry),
+        blob_slots(of.options.blobs_in_flight),
+        manifest_slots(of.options.manifests_in_flight) {}
+  RunState(const RunState&) = delete;
+  RunState& operator=(const RunState&) = delete;
+
+  /// The state of `target`; two objects for one repository share it.
+  TargetState& target(oci::TargetRepository& target);
+  /// Each text once; goes to the report and to the progress.
+  void warn(std::string text);
+  std::uint64_t next_progress_id() { return ++progress_ids; }
+
+  const Context& context;
+  bool dry_run;
+  Presence blobs;
+  Presence manifests;
+  Slots blob_slots;
+  Slots manifest_slots;
+  /// By store: whether a mount from another repository, known to hold the blob, was granted.
+  std::map<std::string, Learned> mounts;
+  /// Referrers (by repository, as text) whose `subject` the target said it had processed.
+  std::set<std::pair<std::string, oci::Digest>> subjects_processed;
+  std::map<std::string, std::unique_ptr<TargetState>> targets;  ///< By repository, as text.
+  std::vector<std::string> warnings;
+  std::uint64_t source_bytes = 0;
+  std::uint64_t progress_ids = 0;
+};
+
+/// One artifact on its way to one target: what was counted, and the first thing that failed.
+struct Delivery {
+  Delivery(TargetState& to, std::string tag_there, std::size_t position)
+      : target(&to), tag(std::move(tag_there)), index(position) {}
+
+  TargetState* target;
+  std::string tag;    ///< Empty: by digest only.
+  std::size_t index;  ///< Among the artifact's targets.
+  /// The repository holds an older version: asking for manifests before bringing them pays.
+  bool probe = false;
+  Totals totals;
+  std::size_t referrers = 0;
+  std::optional<Error> failure;
+  std::string note;
+
+  const oci::RepositoryId& id() const { return target->id; }
+  bool live() const { return !failure; }
+  /// Keeps the first failure; cancellation is replaced by what caused it.
+  void fail_with(Error error);
+  void add_note(std::string_view text);
+};
+
+}  // namespace transship::engine

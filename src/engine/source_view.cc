@@ -1,0 +1,156 @@
+#include "engine/source_view.h"
+
+#include <fmt/format.h>
+
+#include "engine/retry.h"
+#include "oci/manifest.h"
+
+namespace transship::engine {
+namespace {
+
+std::string digest_tag_key(oci::Algorithm algorithm, std::string_view hex) {
+  return fmt::format("{}-{}", oci::to_string(algorithm), hex.substr(0, 64));
+}
+
+// A manifest with the memory it is counted for.
+struct HeldManifest {
+  oci::Manifest manifest;
+  MemoryBudget::Hold memory;
+};
+
+ManifestPtr hold(MemoryBudget& budget, oci::Manifest manifest) {
+  auto held = std::make_shared<HeldManifest>();
+  // Past the limit too: without its manifest nothing of an artifact can move.
+  held->memory = budget.take(manifest.bytes.size());
+  held->manifest = std::move(manifest);
+  return {held, &held->manifest};
+}
+
+}  // namespace
+
+std::string SourceView::describe(const oci::ManifestName& name) const {
+  return fmt::format("manifest {} of {}", name.to_string(), id_.to_string());
+}
+
+Task<Result<oci::Descriptor>> SourceView::resolve(oci::ManifestName name) {
+  Result<oci::Descriptor> out = fail(Errc::kInternal, "");
+  {
+    TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+    out = co_await with_retries<oci::Descriptor>(run_.context, "resolve " + describe(name),
+                                                 [&] { return repository_.resolve(name); });
+  }
+  if (out) co_return out;
+  if (out.error().code == Errc::kUnsupported) {
+    TS_CO_TRY(ManifestPtr read, co_await manifest(name));
+    co_return read->descriptor();
+  }
+  co_return std::unexpected(
+      std::move(out).error().within("resolve " + describe(name)).on(Side::kSource));
+}
+
+Task<Result<ManifestPtr>> SourceView::manifest(oci::ManifestName name) {
+  if (!name.digest) co_return co_await fetch(std::move(name));
+  const oci::Digest digest = *name.digest;
+  if (auto found = held_.find(digest); found != held_.end()) {
+    if (ManifestPtr held = found->second.lock()) co_return held;
+    held_.erase(found);
+  }
+  co_return co_await fetches_.get(digest, [this, name] { return fetch(name); });
+}
+
+Task<Result<ManifestPtr>> SourceView::fetch(oci::ManifestName name) {
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  Result<oci::Manifest> got = co_await with_retries<oci::Manifest>(
+      run_.context, "read " + describe(name), [&] { return repository_.manifest(name); });
+  slot.release();
+  if (!got) {
+    co_return std::unexpected(
+        std::move(got).error().within("read " + describe(name)).on(Side::kSource));
+  }
+  // Stores verify what they hand out; a second look costs little, and a graph that was checked by
+  // digest cannot refer to itself: the walk relies on that.
+  const oci::Digest& claimed = name.digest ? *name.digest : got->digest;
+  if (got->digest != claimed || oci::digest_of(got->bytes, claimed.algorithm()) != claimed) {
+    Error error{.code = Errc::kDigestMismatch,
+                .message = "the bytes are not what the digest says",
+                .side = Side::kSource};
+    co_return std::unexpected(std::move(error).within("read " + describe(name)));
+  }
+  const oci::Digest digest = got->digest;
+  ManifestPtr held = hold(run_.context.memory, std::move(*got));
+  held_[digest] = held;
+  co_return held;
+}
+
+Task<Result<std::vector<oci::Descriptor>>> SourceView::referrers(oci::Digest subject) {
+  co_return co_await lists_.get(subject, [this, subject] { return ask_referrers(subject); });
+}
+
+Task<Result<std::vector<oci::Descriptor>>> SourceView::ask_referrers(oci::Digest subject) {
+  std::vector<oci::Descriptor> none;
+  if (api_missing_) {
+    // Without the API there is only the fallback tag, and all tags are listed once.
+    TS_CO_TRY(co_await tag_list_.get(0, [this] { return list_digest_tags(); }));
+    if (!digest_tags_.contains(oci::fallback_tag(subject))) co_return none;
+  }
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const std::string what =
+      fmt::format("referrers of {} in {}", subject.to_string(), id_.to_string());
+  Result<oci::Referrers> got = co_await with_retries<oci::Referrers>(
+      run_.context, "list " + what, [&] { return repository_.referrers(subject); });
+  if (!got) {
+    if (got.error().code == Errc::kNotFound || got.error().code == Errc::kUnsupported) {
+      co_return none;
+    }
+    co_return std::unexpected(std::move(got).error().within("list " + what).on(Side::kSource));
+  }
+  if (got->by != oci::ReferrersBy::kApi) api_missing_ = true;
+  co_return std::move(got->manifests);
+}
+
+void SourceView::note_digest_tag(const std::string& tag) {
+  if (auto parsed = oci::parse_digest_tag(tag)) {
+    digest_tags_[digest_tag_key(parsed->algorithm, parsed->hex)].push_back(tag);
+  }
+}
+
+void SourceView::set_digest_tags(const std::vector<std::string>& tags) {
+  for (const std::string& tag : tags) note_digest_tag(tag);
+  tags_known_ = true;
+}
+
+Task<Result<bool>> SourceView::list_digest_tags() {
+  if (tags_known_) co_return true;
+  std::optional<std::string> cursor;
+  std::vector<std::string> found;
+  do {
+    TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+    Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
+        run_.context, "list tags of " + id_.to_string(), [&] { return repository_.tags(cursor); });
+    if (!page) {
+      co_return std::unexpected(
+          std::move(page).error().within("list tags of " + id_.to_string()).on(Side::kSource));
+    }
+    for (std::string& tag : page->tags) {
+      if (oci::parse_digest_tag(tag)) found.push_back(std::move(tag));
+    }
+    cursor = std::move(page->next);
+  } while (cursor);
+  set_digest_tags(found);
+  co_return true;
+}
+
+Task<Result<std::vector<std::string>>> SourceView::digest_tags(oci::Digest subject) {
+  TS_CO_TRY(co_await tag_list_.get(0, [this] { return list_digest_tags(); }));
+  std::vector<std::string> out;
+  auto found = digest_tags_.find(digest_tag_key(subject.algorithm(), subject.hex()));
+  if (found == digest_tags_.end()) co_return out;
+  const std::string fallback = oci::fallback_tag(subject);
+  for (const std::string& tag : found->second) {
+    // The one without a suffix is the referrers' fallback tag.
+    if (tag != fallback) out.push_back(tag);
+  }
+  co_return out;
+}
+
+}  // namespace transship::engine
