@@ -1,0 +1,257 @@
+#include "transport/curl_client.h"
+
+#include <curl/curl.h>
+
+#include <boost/asio/post.hpp>
+#include <mutex>
+#include <set>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "transport/curl_shard.h"
+#include "transport/proxy.h"
+#include "transport/redirect.h"
+#include "transport/retry_after.h"
+#include "transport/send_buffer.h"
+
+namespace transship::transport {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::uint64_t kBigUpload = 64ULL << 20U;
+constexpr std::size_t kHttp2PerHost = 2;
+
+// One exchange on its way between the control shard, which waits, and the shard that runs it.
+struct Call {
+  explicit Call(Executor control) : ended(std::move(control)) {}
+  Event ended;
+  std::optional<TransferEnd> end;
+};
+
+// What follows a request over its hops.
+struct Hops {
+  Request request;
+  Url url;
+  Headers headers;
+  bool redirected = false;
+  AddressRule rule;
+  std::optional<AddressKind> origin;
+  std::set<std::string> seen;
+  std::unique_ptr<Permit> permit;
+};
+
+void start_curl() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_ALL); });
+}
+
+std::uint64_t bytes_of(const Request& request) {
+  if (request.source != nullptr) return request.content_length;
+  return std::max<std::uint64_t>(request.body.size(), request.expected_bytes);
+}
+
+class Client final : public CurlClient {
+ public:
+  Client(Shards& shards, Options options, Admission& admission)
+      : shards_(shards), options_(std::move(options)), admission_(admission) {
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      loops_.push_back(std::make_unique<CurlShard>(shards.at(i), limits(i)));
+    }
+  }
+
+  Task<Result<Response>> send(Request request) override {
+    TS_CO_TRY(co_await check_cancelled());
+    auto hops = std::make_unique<Hops>();
+    hops->url = request.url;
+    hops->headers = request.headers;
+    hops->request = std::move(request);
+    for (int hop = 0; hop <= kMaxHops; ++hop) {
+      TS_CO_TRY(Response answer, co_await one_hop(*hops));
+      TS_CO_TRY(const bool again, follow(*hops, answer));
+      if (!again) co_return answer;
+    }
+    co_return fail(Errc::kUntrusted, fmt::format("{}: more than {} redirects",
+                                                 hops->request.url.authority(), kMaxHops));
+  }
+
+  const std::map<std::string, HostFigures>& figures() const override { return figures_; }
+
+ private:
+  // Small requests run on the control shard, and `pick` packs transfers: so it gets half.
+  CurlShard::Limits limits(std::size_t shard) const {
+    const std::size_t n = shards_.size();
+    const std::size_t http1 = std::max<std::size_t>(options_.max_connections, 3) - kHttp2PerHost;
+    CurlShard::Limits out;
+    out.http2_per_host = kHttp2PerHost;
+    out.http1_per_host = n == 1 ? http1 : shard == 0 ? http1 / 2 : http1 / 2 / (n - 1);
+    out.http1_per_host = std::max<std::size_t>(out.http1_per_host, 1);
+    const auto shortest = std::min(options_.first_byte_timeout, options_.stall_timeout);
+    out.tick =
+        std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(1000));
+    return out;
+  }
+
+  std::size_t shard_of(const Request& request) const {
+    if (request.source == nullptr && request.sink == nullptr) return 0;
+    const Executor executor =
+        request.source != nullptr ? request.source->executor() : request.sink->executor();
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (shards_.at(i) == executor) return i;
+    }
+    return 0;
+  }
+
+  Task<Result<Response>> one_hop(Hops& hops) {
+    TS_CO_TRY(TransferSpec spec, specify(hops));
+    const std::string host = host_port(hops.url);
+    if (!hops.permit) {
+      TS_CO_TRY(hops.permit, co_await admission_.admit(host, hops.request.request_class,
+                                                       bytes_of(hops.request)));
+    }
+    const bool http2 = spec.http2;
+    const std::size_t shard = shard_of(hops.request);
+    TransferEnd end = co_await exchange(shard, std::move(spec));
+    account(host, http2, end);
+    if (hops.origin == std::nullopt) hops.origin = end.peer;
+    if (end.result) report(*hops.permit, end);
+    co_return std::move(end.result);
+  }
+
+  Result<TransferSpec> specify(Hops& hops) {
+    const Url& url = hops.url;
+    if (url.scheme == "http" && !plain_http_allowed(options_, url)) {
+      return std::unexpected(
+          Error{.code = Errc::kTls,
+                .message = fmt::format("plain HTTP with {} is not allowed", host_port(url))}
+              .with_hint("pass --plain-http " + url.authority()));
+    }
+    TransferSpec spec;
+    spec.request = &hops.request;
+    spec.url = url;
+    spec.headers = hops.headers;
+    spec.redirected = hops.redirected;
+    spec.proxy = proxy_for(proxies_, url);
+    spec.addresses = hops.rule;
+    spec.known_host = answered_.contains(host_port(url));
+    spec.http2 = hops.request.channel == Channel::kMetadata && url.scheme == "https" &&
+                 !http1_only_.contains(host_port(url));
+    if (url.scheme == "https") {
+      TS_TRY(spec.tls, tls_material(options_, url, !hops.redirected));
+    }
+    advise(hops);
+    return spec;
+  }
+
+  // Once, and only when one stream could gain: a big upload that leaves this machine.
+  void advise(const Hops& hops) {
+    if (advised_ || hops.request.source == nullptr || hops.request.content_length < kBigUpload) {
+      return;
+    }
+    if (kind_of_literal(hops.url.host) == AddressKind::kLoopback) return;
+    advised_ = true;
+    const std::string advice = send_buffer_advice(machine_send_buffer_limits());
+    if (!advice.empty()) log_info("{}", advice);
+  }
+
+  Task<TransferEnd> exchange(std::size_t shard, TransferSpec spec) {
+    const Executor control = shards_.control();
+    auto call = std::make_shared<Call>(control);
+    auto transfer = std::make_shared<Transfer>(
+        std::move(spec), options_, [call, control, shard](TransferEnd end) mutable {
+          auto arrive = [call, end = std::move(end)]() mutable {
+            call->end.emplace(std::move(end));
+            call->ended.notify_all();
+          };
+          if (shard == 0) return arrive();
+          asio::post(control, std::move(arrive));
+        });
+    on_shard(shard, [loop = loops_[shard].get(), transfer] { loop->start(transfer); });
+    while (!call->end) {
+      if (co_await call->ended.wait()) continue;
+      if (call->end) break;
+      on_shard(shard, [loop = loops_[shard].get(), transfer] { loop->cancel(transfer); });
+      while (!call->end) co_await call->ended.wait_uncancelled();
+    }
+    co_return std::move(*call->end);
+  }
+
+  template <class F>
+  void on_shard(std::size_t shard, F what) {
+    if (shard == 0) return what();
+    asio::post(shards_.at(shard), std::move(what));
+  }
+
+  void account(const std::string& host, bool http2, const TransferEnd& end) {
+    HostFigures& figures = figures_[host];
+    ++figures.requests;
+    figures.bytes_sent += end.bytes_sent;
+    figures.bytes_received += end.bytes_received;
+    const bool got_http2 = end.result && end.result->http_version == 20;
+    (got_http2 ? figures.http2_connections : figures.http1_connections) +=
+        static_cast<std::uint64_t>(end.connections);
+    if (!end.result) return;
+    answered_.insert(host);
+    if (http2 && !got_http2) http1_only_.insert(host);
+  }
+
+  static void report(Permit& permit, const TransferEnd& end) {
+    Outcome outcome{.status = end.result->status, .first_byte = end.first_byte, .retry_after = {}};
+    if (const auto value = end.result->headers.find("Retry-After")) {
+      outcome.retry_after = parse_retry_after(*value, std::chrono::system_clock::now());
+    }
+    permit.report(outcome);
+  }
+
+  // Whether another hop follows; if not, `answer` is what the caller gets.
+  Result<bool> follow(Hops& hops, Response& answer) {
+    const Request& request = hops.request;
+    answer.redirected = hops.redirected;
+    if (!request.follow_redirects) return false;
+    TS_TRY(auto next, next_hop(request.method, request.source == nullptr, hops.url, answer));
+    if (!next) return false;
+    hops.seen.insert(hops.url.to_string());
+    if (hops.seen.contains(next->to_string())) {
+      return fail(Errc::kUntrusted, fmt::format("{}: redirects in a loop", next->authority()));
+    }
+    if (!next->same_origin(hops.url)) {
+      drop_credentials(hops.headers);
+      hops.redirected = true;
+      hops.rule.any = private_redirects_allowed(options_, request.url);
+      hops.rule.origin = hops.origin.value_or(AddressKind::kPublic);
+      TS_TRY(check_literal(hops, *next));
+    }
+    hops.permit.reset();
+    hops.url = std::move(*next);
+    return true;
+  }
+
+  // Through a proxy the connected address is not the target's: a literal still shows it.
+  Result<void> check_literal(const Hops& hops, const Url& next) const {
+    const auto kind = kind_of_literal(next.host);
+    if (!kind || proxy_for(proxies_, next).empty() || hops.rule.allows(*kind)) return {};
+    return fail(Errc::kUntrusted,
+                fmt::format("redirect to {}: a {} address", host_port(next), to_string(*kind)));
+  }
+
+  Shards& shards_;
+  Options options_;
+  Admission& admission_;
+  ProxyEnvironment proxies_ = ProxyEnvironment::read();
+  std::vector<std::unique_ptr<CurlShard>> loops_;
+  std::map<std::string, HostFigures> figures_;
+  std::set<std::string> answered_;
+  std::set<std::string> http1_only_;
+  bool advised_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<CurlClient> make_http_client(Shards& shards, Options options,
+                                             Admission& admission) {
+  start_curl();
+  return std::make_unique<Client>(shards, std::move(options), admission);
+}
+
+}  // namespace transship::transport

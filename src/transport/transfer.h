@@ -1,0 +1,112 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "transport/address.h"
+#include "transport/deadlines.h"
+#include "transport/host_rules.h"
+#include "transport/http.h"
+
+namespace transship::transport {
+
+/// One exchange to be made: a request, or one hop of its redirects. Made on the control shard.
+struct TransferSpec {
+  Request* request = nullptr;  ///< Lives until the transfer has ended.
+  Url url;
+  Headers headers;
+  bool http2 = false;       ///< Asked for; the server may say no.
+  bool redirected = false;  ///< Another origin sent us here.
+  TlsMaterial tls;
+  std::string proxy;  ///< Empty: none.
+  AddressRule addresses;
+  bool known_host = false;  ///< It has answered before: a failure to reach it may pass.
+};
+
+struct TransferEnd {
+  Result<Response> result = fail(Errc::kInternal, "not ended");
+  std::chrono::nanoseconds first_byte{};
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  long connections = 0;  ///< Opened for this transfer.
+  std::optional<AddressKind> peer;
+};
+
+/// What curl calls for one exchange, and what becomes of it. Lives on one shard; never completes
+/// from inside a callback.
+class Transfer : public std::enable_shared_from_this<Transfer> {
+ public:
+  /// `done` is called once, on the transfer's shard.
+  Transfer(TransferSpec spec, const Options& options,
+           std::move_only_function<void(TransferEnd)> done);
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer();
+
+  const TransferSpec& spec() const { return spec_; }
+
+  /// Sets all options of `easy` (a CURL*). `wake` is called when a paused body is worth asking
+  /// again, from anywhere on the shard: it only notes and posts.
+  Result<void> attach(void* easy, void* share, std::function<void(Transfer&)> wake);
+  /// Continues what a waker asked for. From the loop only.
+  void unpause();
+  /// The error of a deadline that has passed, once.
+  std::optional<Error> overdue(Clock::time_point now);
+  /// Ends with `error`, whatever curl says.
+  void fail_with(Error error);
+  /// `code` (a CURLcode) is the end of the transfer; `easy` is still readable.
+  TransferEnd finish(int code);
+  void complete(TransferEnd end) { done_(std::move(end)); }
+
+  std::size_t slot = 0;     ///< Position in the shard's list.
+  void* easy = nullptr;     ///< The handle, while it runs.
+  bool wake_noted = false;  ///< It stands in the shard's list of wakes.
+
+ private:
+  friend struct TransferCallbacks;
+  void set_basics();
+  void set_method();
+  void set_buffers();
+  void set_tls();
+  void set_callbacks();
+  Result<void> set_headers();
+  void set_wakers();
+  void take_header(std::string_view line);
+  bool head_complete();
+  std::size_t take_body(std::span<const std::byte> bytes);
+  std::size_t keep_body(std::span<const std::byte> bytes);
+  std::size_t give_body(std::span<std::byte> out);
+  std::size_t give_small_body(std::span<std::byte> out);
+  bool accept_address(AddressKind kind);
+  TransferProgress sample() const;
+  Error curl_failure(int code) const;
+  Result<Response> outcome(int code);
+  std::uint64_t upload_size() const;
+  std::string what() const;
+
+  TransferSpec spec_;
+  const Options& options_;
+  std::move_only_function<void(TransferEnd)> done_;
+  std::function<void(Transfer&)> wake_;
+  Deadlines deadlines_;
+  Response response_;
+  std::optional<Error> failure_;
+  std::array<char, 256> curl_text_{};
+  void* header_list_ = nullptr;
+  std::size_t header_bytes_ = 0;
+  std::uint64_t given_ = 0;  ///< Body bytes handed to curl.
+  Clock::time_point sent_at_{};
+  Clock::time_point head_at_{};
+  bool head_done_ = false;
+  bool to_sink_ = false;
+  bool enough_ = false;  ///< The rest of a body that nobody wants was cut off.
+  bool send_paused_ = false;
+  bool receive_paused_ = false;
+  bool send_woken_ = false;
+  bool receive_woken_ = false;
+};
+
+}  // namespace transship::transport
