@@ -18,6 +18,7 @@ std::string_view to_string(Algorithm algorithm);
 class Digest {
  public:
   Digest() = default;
+  /// kMalformed; kUnsupported for a well-formed digest of another algorithm.
   static Result<Digest> parse(std::string_view text);
   /// `hex` must be right for the algorithm (asserted): for hashers.
   static Digest from_hex(Algorithm algorithm, std::string hex);

@@ -104,21 +104,17 @@ struct HashLane::State : std::enable_shared_from_this<HashLane::State> {
     asio::post(executor, [self = shared_from_this()] { self->turn(); });
   }
 
+  // Somebody cannot wait, or as many have bytes as can be combined.
   bool ready() const {
-    std::size_t expected = 0, waiting = 0;
+    std::size_t expected = 0, waiting = 0, worth_a_step = 0;
     for (const auto& stream : streams) {
       if (stream->urgent()) return true;
-      if (stream->expected()) ++expected;
-      if (stream->combinable() && stream->backlog > 0) {
-        const bool worth_a_step = stream->backlog >= kMinStep;
-        waiting += worth_a_step || expected_alone() ? 1 : 0;
-      }
+      expected += stream->expected() ? 1 : 0;
+      waiting += stream->backlog > 0 ? 1 : 0;
+      worth_a_step += stream->backlog >= kMinStep ? 1 : 0;
     }
-    return waiting > 0 && waiting >= std::min(expected, kMaxTogether);
-  }
-
-  bool expected_alone() const {
-    return std::ranges::count_if(streams, [](const auto& s) { return s->expected(); }) <= 1;
+    if (expected <= 1) return waiting > 0;
+    return worth_a_step >= std::min(expected, kMaxTogether);
   }
 
   // At most kMaxTogether steps of kTurnBytes each, so that the loop stays responsive.
@@ -134,8 +130,8 @@ struct HashLane::State : std::enable_shared_from_this<HashLane::State> {
   }
 
   // The streams of the next step: urgent ones first, then those that have most.
-  Step choose() const {
-    std::vector<std::shared_ptr<Stream>>& order = scratch;
+  Step choose() {
+    auto& order = scratch;
     order.clear();
     for (const auto& stream : streams) {
       if (stream->backlog > 0) order.push_back(stream);
@@ -157,16 +153,21 @@ struct HashLane::State : std::enable_shared_from_this<HashLane::State> {
     return step;
   }
 
-  // Nobody goes on alone for longer than the second longest, unless there is nobody to go with.
+  // Nobody goes on alone while there is somebody to go with; and only who cannot wait goes on with
+  // partners that have next to nothing.
   static void keep_in_step(Step& step) {
     if (step.count < 2) return;
     std::array<std::size_t, kMaxTogether> sizes{};
     for (std::size_t i = 0; i < step.count; ++i) sizes[i] = step.bytes[i].size();
     std::ranges::sort(sizes, std::greater());
-    const std::size_t together = sizes[1] / kBlock * kBlock;
-    if (together < kMinStep) return;
+    const std::size_t second = sizes[1];
+    // Whole blocks, or the longer streams would be left with a tail to copy.
+    const std::size_t together = second < kBlock ? second : second / kBlock * kBlock;
     for (std::size_t i = 0; i < step.count; ++i) {
-      step.bytes[i] = step.bytes[i].first(std::min(step.bytes[i].size(), together));
+      if (step.bytes[i].size() <= second) continue;
+      if (together >= kMinStep || !step.streams[i]->urgent()) {
+        step.bytes[i] = step.bytes[i].first(together);
+      }
     }
   }
 
@@ -191,7 +192,7 @@ struct HashLane::State : std::enable_shared_from_this<HashLane::State> {
 
   Executor executor;
   std::vector<std::shared_ptr<Stream>> streams;
-  mutable std::vector<std::shared_ptr<Stream>> scratch;  // Kept for its memory.
+  std::vector<std::shared_ptr<Stream>> scratch;  // Kept for its memory.
   bool turn_posted = false;
 };
 
@@ -267,6 +268,7 @@ Task<Result<void>> HashStream::drain() {
   while (state->backlog > 0 && !state->left_lane) {
     TS_CO_TRY(co_await state->progress.wait());
   }
+  if (state->backlog > 0) co_return fail(Errc::kCancelled, "the body was given up");
   co_return co_await check_cancelled();
 }
 

@@ -45,7 +45,10 @@ struct ParseLimits {
 /// kDigestMismatch; kTooLarge; kUnsupported (schema 1, with what to do); kMalformed, with byte
 /// offset where JSON is broken: duplicate keys (parsers would differ on them), invalid UTF-8,
 /// nesting, numbers that are no int64, `manifests` beside `layers`, a `mediaType` that contradicts
-/// the Content-Type, descriptors without type, digest or size, a `data` field that lies.
+/// the Content-Type (unless asked by digest: then the body is right and the header wrong),
+/// descriptors without digest or size, config and layers without type, a `data` field that lies.
+/// Entries of an index may lack a type: it is "", and whoever copies them has to probe.
+/// A missing or vague Content-Type (text/plain, application/json) is no error: the body decides.
 Result<Manifest> parse_manifest(std::string bytes, std::string_view content_type,
                                 const std::optional<Digest>& expected,
                                 const ParseLimits& limits = {});

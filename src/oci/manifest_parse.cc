@@ -24,7 +24,8 @@ std::unexpected<Error> malformed(std::string message) {
 bool says_nothing(std::string_view content_type) {
   constexpr std::array<std::string_view, 5> kVague = {"", "text/plain", "application/octet-stream",
                                                       "application/json", "binary/octet-stream"};
-  return std::ranges::find(kVague, content_type) != kVague.end();
+  return content_type.starts_with("text/") ||
+         std::ranges::find(kVague, content_type) != kVague.end();
 }
 
 std::string bare_type(std::string_view content_type) {
@@ -55,6 +56,7 @@ Result<Manifest::Kind> kind_by_shape(const bj::object& object) {
   if (manifests) return Manifest::Kind::kIndex;
   if (config) return Manifest::Kind::kImage;
   if (blobs || has(object, "artifactType")) return Manifest::Kind::kArtifact;
+  if (layers) return malformed("\"config\" is missing");
   return malformed("neither \"manifests\", \"config\" nor \"blobs\": not a manifest");
 }
 

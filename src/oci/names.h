@@ -13,6 +13,7 @@ namespace transship::oci {
 class RepositoryName {
  public:
   RepositoryName() = default;
+  /// kMalformed, with the part that is wrong.
   static Result<RepositoryName> parse(std::string_view text);
   const std::string& str() const { return text_; }
   bool empty() const { return text_.empty(); }
@@ -26,6 +27,7 @@ class RepositoryName {
 class Tag {
  public:
   Tag() = default;
+  /// kMalformed.
   static Result<Tag> parse(std::string_view text);
   const std::string& str() const { return text_; }
   bool empty() const { return text_.empty(); }

@@ -69,7 +69,8 @@ bool is_host(std::string_view text) {
 
 // The rule of docker: the first component is a host if it looks like one.
 bool looks_like_host(std::string_view component) {
-  return component.find_first_of(".:[") != std::string_view::npos || component == "localhost";
+  return component.find_first_of(".:[") != std::string_view::npos ||
+         iequals(component, "localhost");
 }
 
 std::string usual_host(std::string_view host) {
@@ -191,13 +192,17 @@ std::string take_directory(std::string_view text, std::optional<std::string_view
 // image-spec annotations.md (org.opencontainers.image.ref.name), and "_", which tags have.
 bool is_layout_name(std::string_view name) {
   constexpr std::string_view kOthers = "-._:@+/";
-  return name.size() <= 1024 && is_alnum(name.empty() ? '/' : name.front()) &&
+  return name.size() <= 1024 && !name.empty() && (is_alnum(name.front()) || name.front() == '_') &&
          std::ranges::all_of(name, [&](char c) {
            return is_alnum(c) || kOthers.find(c) != std::string_view::npos;
          });
 }
 
 Result<Reference> parse_layout(std::string_view text) {
+  if (text.starts_with("oci://")) {
+    return refuse(text, "\"oci://\" is helm's way to name a registry",
+                  "write HOST/REPOSITORY[:TAG] for a registry, oci:DIR[:NAME] for a layout");
+  }
   LayoutReference reference;
   std::optional<std::string_view> rest;
   std::string directory = take_directory(text.substr(std::string_view("oci:").size()), rest);
@@ -207,7 +212,7 @@ Result<Reference> parse_layout(std::string_view text) {
     digest = fmt::format("{}:{}", algorithm.substr(1), *rest);
     directory.resize(directory.size() - algorithm.size());
   }
-  if (rest && rest->starts_with('@')) digest = rest->substr(1);
+  if (digest.empty() && rest && rest->starts_with('@')) digest = rest->substr(1);
   if (!digest.empty()) {
     TS_TRY(reference.digest, part_of(text, Digest::parse(digest)));
   } else if (rest) {
