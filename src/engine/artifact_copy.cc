@@ -33,7 +33,9 @@ ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root,
         return out;
       }()),
       outcomes_(targets.size(), ItemOutcome::kCopied),
-      walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), std::move(executor)) {}
+      walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), executor),
+      evidence_(std::make_unique<Evidence>(shared.run, shared.source, shared.commits, walk_,
+                                           shared.options)) {}
 
 ArtifactCopy::~ArtifactCopy() = default;
 
@@ -80,6 +82,7 @@ std::vector<Delivery*> ArtifactCopy::decide(const Root& root) {
       ++delivery.totals.manifests_skipped;
     } else if (existing && !shared_.options.overwrite) {
       outcomes_[delivery.index] = ItemOutcome::kSkipped;
+      delivery.excluded = true;
       delivery.add_note(fmt::format("the tag exists with another digest ({}), and is kept",
                                     existing->short_string()));
     } else {
@@ -98,7 +101,14 @@ Task<Result<void>> ArtifactCopy::deliver(Root root) {
               co_await shared_.source.manifest(oci::ManifestName::by_digest(digest_)));
   }
   Node& node = root.manifest ? walk_.pin(root.manifest) : walk_.node(root.descriptor);
-  if (!want.empty()) walk_.spawn(bring_root(&node, want));
+  for (Delivery& delivery : deliveries_) {
+    if (outcomes_[delivery.index] == ItemOutcome::kUnchanged) walk_.set_here(node, delivery);
+  }
+  if (!want.empty()) {
+    walk_.spawn(bring_root(&node, want));
+  } else if (walk_.explore_all) {
+    walk_.bring(node, {});
+  }
   co_return Result<void>{};
 }
 
@@ -112,16 +122,23 @@ Task<Result<void>> ArtifactCopy::bring_root(Node* root, std::vector<Delivery*> w
 // and the tag at the very end.
 Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery* delivery) {
   Result<void> done = co_await walk_.ready(content, *delivery);
-  if (done && delivery->tag.empty()) done = co_await shared_.commits.by_digest(content, *delivery);
-  if (!done) {
-    walk_.set_failed(*root, *delivery, std::move(done).error());
-    co_return Result<void>{};
+  bool first_by_digest = delivery->tag.empty();
+  if (done && !first_by_digest) {
+    Result<bool> referred = co_await evidence_->refers_to(*root, *delivery);
+    if (referred) first_by_digest = *referred;
+    if (!referred) done = std::unexpected(std::move(referred).error());
   }
-  done = co_await walk_.idle(*delivery);
+  if (done && first_by_digest) {
+    done = co_await shared_.commits.by_digest(content, *delivery);
+    if (done) walk_.set_here(*root, *delivery);
+  } else if (done) {
+    walk_.set_last(*root, *delivery);
+  }
+  if (done) done = co_await walk_.idle(*delivery);
   if (done && !delivery->tag.empty()) {
     done = co_await shared_.commits.by_tag(content, delivery->tag, *delivery);
   }
-  if (!done) delivery->fail_with(std::move(done).error());
+  if (!done) walk_.set_failed(*root, *delivery, std::move(done).error());
   co_return Result<void>{};
 }
 

@@ -1,7 +1,315 @@
 #include "engine/evidence.h"
 
-namespace transship::engine {
+#include <fmt/format.h>
 
-Evidence::Evidence(RunState&, SourceView&, ManifestCommit&, GraphWalk&, const CopyOptions&) {}
+#include <algorithm>
+
+#include "engine/fallback_index.h"
+#include "engine/retry.h"
+
+namespace transship::engine {
+namespace {
+
+// Not in the standard library of GCC 12.
+template <class Range, class Value>
+bool contains(const Range& range, const Value& value) {
+  return std::ranges::find(range, value) != std::ranges::end(range);
+}
+
+}  // namespace
+
+bool wanted(const ReferrerChoice& choice, std::string_view artifact_type) {
+  switch (choice.which) {
+    case ReferrerChoice::Which::kAll:
+      return true;
+    case ReferrerChoice::Which::kNone:
+      return false;
+    case ReferrerChoice::Which::kTypes:
+      return contains(choice.types, artifact_type);
+  }
+  return false;
+}
+
+bool wanted_suffix(const ReferrerChoice& choice, std::string_view suffix) {
+  if (choice.which != ReferrerChoice::Which::kTypes) {
+    return choice.which == ReferrerChoice::Which::kAll;
+  }
+  struct Row {
+    std::string_view suffix, type;
+  };
+  static constexpr Row kRows[] = {
+      {".sig", "application/vnd.dev.cosign.simplesigning.v1+json"},
+      {".sig", "application/vnd.dev.cosign.artifact.sig.v1+json"},
+      {".att", "application/vnd.dsse.envelope.v1+json"},
+      {".att", "application/vnd.in-toto+json"},
+      {".sbom", "application/spdx+json"},
+      {".sbom", "text/spdx+json"},
+      {".sbom", "text/spdx"},
+      {".sbom", "application/vnd.cyclonedx+json"},
+      {".sbom", "application/vnd.cyclonedx+xml"},
+      {".sbom", "application/vnd.syft+json"},
+  };
+  return std::ranges::any_of(kRows, [&](const Row& row) {
+    return row.suffix == suffix && contains(choice.types, row.type);
+  });
+}
+
+Evidence::Evidence(RunState& run, SourceView& source, ManifestCommit& commits, GraphWalk& walk,
+                   const CopyOptions& options)
+    : run_(run),
+      source_(source),
+      commits_(commits),
+      walk_(walk),
+      options_(options),
+      changed_(walk.executor()) {
+  if (options.referrers.which == ReferrerChoice::Which::kNone) return;
+  walk_.explore_all = true;
+  walk_.on_node = [this](Node& node) {
+    // What refers to the whole does not refer to a part of it.
+    if (!node.made_here) walk_.spawn(gather(&node));
+  };
+}
+
+Task<Result<bool>> Evidence::refers_to(Node& node, Delivery& delivery) {
+  if (!walk_.explore_all || node.made_here) co_return false;
+  while (!found_.contains(&node)) {
+    if (delivery.failure) co_return std::unexpected(*delivery.failure);
+    TS_CO_TRY(co_await changed_.wait());
+  }
+  co_return found_[&node];
+}
+
+// Targets that are still in it. Where source and target are one repository all is there.
+Evidence::Deliveries Evidence::receivers() const {
+  Deliveries out;
+  for (Delivery* delivery : walk_.deliveries()) {
+    if (delivery->live() && !delivery->excluded && delivery->id() != source_.id()) {
+      out.push_back(delivery);
+    }
+  }
+  return out;
+}
+
+Task<Result<void>> Evidence::gather(Node* node) {
+  Result<std::vector<oci::Descriptor>> list = co_await listed(*node);
+  Result<std::vector<std::string>> tags = fail(Errc::kCancelled, "cancelled");
+  if (list) tags = co_await tagged(*node);
+  if (!list || !tags) {
+    Error error = list ? std::move(tags).error() : std::move(list).error();
+    for (Delivery* delivery : receivers()) delivery->fail_with(error);
+    changed_.notify_all();
+    co_return std::unexpected(std::move(error));
+  }
+  found_[node] = !list->empty() || !tags->empty();
+  changed_.notify_all();
+  for (std::string& tag : *tags) walk_.spawn(bring_tag(node, std::move(tag)));
+  if (list->empty()) co_return Result<void>{};
+  co_return co_await bring_referrers(node, std::move(*list));
+}
+
+Task<Result<std::vector<oci::Descriptor>>> Evidence::listed(const Node& node) {
+  TS_CO_TRY(std::vector<oci::Descriptor> all, co_await source_.referrers(node.descriptor.digest));
+  std::vector<oci::Descriptor> out;
+  for (oci::Descriptor& one : all) {
+    if (options_.referrers.which == ReferrerChoice::Which::kTypes && one.artifact_type.empty()) {
+      // Lists may leave the type out (fallback indexes of older tools).
+      auto read = co_await source_.manifest(oci::ManifestName::by_digest(one.digest));
+      if (!read && read.error().code != Errc::kNotFound) {
+        co_return std::unexpected(std::move(read).error());
+      }
+      if (read) one.artifact_type = (*read)->artifact_type;
+    }
+    if (wanted(options_.referrers, one.artifact_type)) out.push_back(std::move(one));
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<std::string>>> Evidence::tagged(const Node& node) {
+  TS_CO_TRY(std::vector<std::string> all, co_await source_.digest_tags(node.descriptor.digest));
+  std::erase_if(all, [&](const std::string& tag) {
+    const auto parsed = oci::parse_digest_tag(tag);
+    return !parsed || !wanted_suffix(options_.referrers, parsed->suffix);
+  });
+  co_return all;
+}
+
+// --- referrers by `subject`
+
+Task<Result<void>> Evidence::bring_referrers(Node* subject, std::vector<oci::Descriptor> list) {
+  const oci::Digest digest = subject->descriptor.digest;
+  const Deliveries to = receivers();
+  std::vector<std::vector<oci::Digest>> there(walk_.deliveries().size());
+  std::vector<std::vector<Candidate>> candidates(walk_.deliveries().size());
+  TaskGroup asking(walk_.executor(), TaskGroup::OnFailure::kKeepGoing);
+  for (Delivery* delivery : to) {
+    if (delivery->probe) asking.spawn(ask_target(digest, delivery, &there[delivery->index]));
+  }
+  TS_CO_TRY(co_await asking.join());
+  for (const oci::Descriptor& one : list) {
+    Candidate candidate{.node = &walk_.node(one), .descriptor = one};
+    Deliveries want;
+    for (Delivery* delivery : to) {
+      if (contains(there[delivery->index], one.digest)) {
+        walk_.set_here(*candidate.node, *delivery);
+        ++delivery->referrers;
+      } else {
+        want.push_back(delivery);
+      }
+    }
+    if (!want.empty()) {
+      TS_CO_TRY(const bool usable, co_await read_referrer(digest, candidate));
+      if (!usable) continue;
+    }
+    for (Delivery* delivery : want) candidates[delivery->index].push_back(candidate);
+    walk_.bring(*candidate.node, want, false);
+  }
+  for (Delivery* delivery : to) {
+    if (candidates[delivery->index].empty()) continue;
+    walk_.spawn_for(*delivery, attach(digest, std::move(candidates[delivery->index]), delivery));
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* delivery,
+                                        std::vector<oci::Digest>* out) {
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const std::string what =
+      fmt::format("list referrers of {} in {}", subject.to_string(), delivery->id().to_string());
+  Result<oci::Referrers> got = co_await with_retries<oci::Referrers>(
+      run_.context, what, [&] { return delivery->target->repository->referrers(subject); });
+  if (got) {
+    if (got->by != oci::ReferrersBy::kApi) delivery->target->referrers_api = Learned::kNo;
+    for (const oci::Descriptor& one : got->manifests) out->push_back(one.digest);
+    co_return Result<void>{};
+  }
+  const Errc code = got.error().code;
+  if (code != Errc::kNotFound && code != Errc::kRepositoryUnknown && code != Errc::kUnsupported) {
+    delivery->fail_with(std::move(got).error().within(what).on(Side::kTarget));
+  }
+  co_return Result<void>{};
+}
+
+// Lists may name what was deleted since, or (fallback tags) what refers to something else: both are
+// left out with a warning. Only what names its subject may wait for it.
+Task<Result<bool>> Evidence::read_referrer(const oci::Digest& subject, Candidate& candidate) {
+  const std::string name = candidate.descriptor.digest.to_string();
+  auto read = co_await source_.manifest(oci::ManifestName::by_digest(candidate.descriptor.digest));
+  if (!read && read.error().code == Errc::kNotFound) {
+    run_.warn(fmt::format("referrer {} of {} is listed at {}, and is not there", name,
+                          subject.to_string(), source_.id().to_string()));
+    co_return false;
+  }
+  if (!read) co_return std::unexpected(std::move(read).error());
+  if (!(*read)->subject || (*read)->subject->digest != subject) {
+    run_.warn(fmt::format("{} is listed as a referrer of {} at {}, and does not name it", name,
+                          subject.to_string(), source_.id().to_string()));
+    co_return false;
+  }
+  candidate.descriptor = (*read)->descriptor();
+  candidate.node->descriptor = candidate.descriptor;
+  candidate.node->pinned = *read;
+  co_return true;
+}
+
+// The referrers are there; now the target must list them.
+Task<Result<void>> Evidence::attach(oci::Digest subject, std::vector<Candidate> candidates,
+                                    Delivery* delivery) {
+  bool processed = true;
+  for (const Candidate& one : candidates) {
+    TS_CO_TRY(co_await walk_.wait_here(*one.node, *delivery));
+    ++delivery->referrers;
+    processed = processed && run_.subjects_processed.contains(
+                                 {delivery->id().to_string(), one.descriptor.digest});
+  }
+  if (run_.dry_run) co_return Result<void>{};
+  TargetState& target = *delivery->target;
+  // Registries have said OCI-Subject without having the API: the first time it is looked at.
+  if (processed && target.referrers_api == Learned::kYes) co_return Result<void>{};
+  if (target.referrers_api != Learned::kNo) {
+    TS_CO_TRY(const bool listed, co_await listed_by_target(subject, candidates, *delivery));
+    if (listed) co_return Result<void>{};
+  }
+  std::vector<oci::Descriptor> entries;
+  for (Candidate& one : candidates) entries.push_back(std::move(one.descriptor));
+  co_return co_await list_in_fallback_index(run_, subject, std::move(entries), *delivery);
+}
+
+Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
+                                              const std::vector<Candidate>& candidates,
+                                              Delivery& delivery) {
+  std::vector<oci::Digest> there;
+  TS_CO_TRY(co_await ask_target(subject, &delivery, &there));
+  if (delivery.failure) co_return std::unexpected(*delivery.failure);
+  if (delivery.target->referrers_api == Learned::kNo) co_return false;
+  const bool all = std::ranges::all_of(
+      candidates, [&](const Candidate& one) { return contains(there, one.descriptor.digest); });
+  if (all) delivery.target->referrers_api = Learned::kYes;
+  co_return all;
+}
+
+// --- digest tags
+
+Task<Result<Evidence::Deliveries>> Evidence::lacking_tag(const std::string& tag) {
+  Deliveries want;
+  std::optional<oci::Digest> at_source;
+  for (Delivery* delivery : receivers()) {
+    if (!delivery->probe && options_.overwrite) {
+      want.push_back(delivery);
+      continue;
+    }
+    auto there = co_await commits_.look(oci::ManifestName::by_tag(tag), *delivery);
+    if (!there) {
+      delivery->fail_with(std::move(there).error());
+      continue;
+    }
+    if (*there && !at_source) {
+      TS_CO_TRY(oci::Descriptor now, co_await source_.resolve(oci::ManifestName::by_tag(tag)));
+      at_source = now.digest;
+    }
+    if (*there && (*there)->digest == *at_source) {
+      ++delivery->referrers;
+    } else if (*there && !options_.overwrite) {
+      delivery->add_note(fmt::format("tag {} exists with another digest, and is kept", tag));
+    } else {
+      want.push_back(delivery);
+    }
+  }
+  co_return want;
+}
+
+Task<Result<void>> Evidence::bring_tag(Node* subject, std::string tag) {
+  Result<Deliveries> want = co_await lacking_tag(tag);
+  Result<ManifestPtr> manifest = ManifestPtr();
+  if (want && want->empty()) co_return Result<void>{};
+  if (want) manifest = co_await source_.manifest(oci::ManifestName::by_tag(tag));
+  if (!want || !manifest) {
+    Error error = want ? std::move(manifest).error() : std::move(want).error();
+    if (error.code != Errc::kNotFound) co_return std::unexpected(std::move(error));
+    run_.warn(
+        fmt::format("tag {} is listed at {}, and is not there", tag, source_.id().to_string()));
+    co_return Result<void>{};
+  }
+  Node& node = walk_.node((*manifest)->descriptor());
+  node.pinned = *manifest;
+  TS_CO_TRY(ContentPtr content, co_await walk_.bring_below(node, *want));
+  for (Delivery* delivery : *want) {
+    walk_.spawn_for(*delivery, put_tag(subject, &node, content, tag, delivery));
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Evidence::put_tag(Node* subject, Node* node, ContentPtr content, std::string tag,
+                                     Delivery* delivery) {
+  Result<void> done = co_await walk_.ready(content, *delivery);
+  if (done) done = co_await walk_.wait_if_coming(*subject, *delivery);
+  if (done) done = co_await commits_.by_tag(content, tag, *delivery);
+  if (!done) {
+    walk_.set_failed(*node, *delivery, std::move(done).error());
+    co_return Result<void>{};
+  }
+  ++delivery->referrers;
+  walk_.set_here(*node, *delivery);
+  co_return Result<void>{};
+}
 
 }  // namespace transship::engine

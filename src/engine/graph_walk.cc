@@ -23,6 +23,7 @@ GraphWalk::GraphWalk(RunState& run, SourceView& source, BlobPlacement& blobs,
       blobs_(blobs),
       commits_(commits),
       deliveries_(std::move(deliveries)),
+      executor_(executor),
       group_(executor, TaskGroup::OnFailure::kKeepGoing),
       changed_(executor),
       work_(deliveries_.size(), 0) {}
@@ -102,6 +103,7 @@ void GraphWalk::fail_all(Node& node, const Deliveries& want, const Error& error)
 Task<Result<void>> GraphWalk::wait_here(Node& node, Delivery& delivery) {
   while (true) {
     switch (node.at[delivery.index]) {
+      case Node::At::kLast:
       case Node::At::kHere:
         co_return Result<void>{};
       case Node::At::kFailed:
@@ -114,6 +116,11 @@ Task<Result<void>> GraphWalk::wait_here(Node& node, Delivery& delivery) {
         TS_CO_TRY(co_await changed_.wait());
     }
   }
+}
+
+Task<Result<void>> GraphWalk::wait_if_coming(Node& node, Delivery& delivery) {
+  if (node.at[delivery.index] == Node::At::kIdle) co_return Result<void>{};
+  co_return co_await wait_here(node, delivery);
 }
 
 // --- the walk
@@ -133,6 +140,7 @@ void GraphWalk::bring(Node& node, const Deliveries& want, bool ask_targets) {
 }
 
 Task<Result<ContentPtr>> GraphWalk::bring_below(Node& node, Deliveries want) {
+  start_visit(node, want);
   if (!std::exchange(node.visited, true) && on_node) on_node(node);
   TS_CO_TRY(ContentPtr content, co_await read(&node));
   TS_CO_TRY(co_await visit_children(content, want, 0, true));
@@ -298,9 +306,7 @@ Task<Result<void>> GraphWalk::commit(Node* node, ContentPtr content, Delivery* d
   if (done && content->manifest->subject) {
     // Some registries refuse a referrer before its subject.
     auto subject = nodes_.find(content->manifest->subject->digest);
-    if (subject != nodes_.end() && subject->second->at[delivery->index] != Node::At::kIdle) {
-      done = co_await wait_here(*subject->second, *delivery);
-    }
+    if (subject != nodes_.end()) done = co_await wait_if_coming(*subject->second, *delivery);
   }
   if (done) done = co_await commits_.by_digest(content, *delivery);
   if (done) {

@@ -13,13 +13,20 @@ namespace transship::engine {
 
 /// A manifest that a walk has met, and how far it is at each target.
 struct Node {
-  enum class At : std::uint8_t { kIdle, kComing, kHere, kFailed };
+  enum class At : std::uint8_t {
+    kIdle,    ///< Nobody brings it in this walk.
+    kComing,  ///< It will be there, or fail.
+    kLast,    ///< A root that comes after all else, with its tag: nothing may wait for it.
+    kHere,
+    kFailed
+  };
 
   oci::Descriptor descriptor;  ///< As its parent, a list of referrers or the root's reader said.
   ManifestPtr pinned;          ///< Made here (platform filter): the source does not have it.
   std::string parent;          ///< Who referred to it first, for messages.
   std::vector<At> at;          ///< By delivery.
   bool visited = false;
+  bool made_here = false;  ///< A filtered index: nothing at the source refers to it.
 };
 
 /// Walks one artifact's graph from the source and brings it to all targets: children before
@@ -42,6 +49,7 @@ class GraphWalk {
   /// Indexes that every target has are read too, so that `on_node` sees what is below them.
   bool explore_all = false;
 
+  const Executor& executor() const { return executor_; }
   const Deliveries& deliveries() const { return deliveries_; }
   Node& node(const oci::Descriptor& descriptor);
   /// `manifest` is what `node` stands for: it is not asked for again while the walk lives.
@@ -54,9 +62,12 @@ class GraphWalk {
   [[nodiscard]] Task<Result<ContentPtr>> bring_below(Node& node, Deliveries want);
   /// All below it is at the delivery's target.
   [[nodiscard]] Task<Result<void>> ready(ContentPtr content, Delivery& delivery);
-  /// Waits until `node` is at the delivery's target; kCancelled stands for "it failed there".
+  /// Waits until `node` is at the delivery's target; the delivery's failure when it never will be.
   [[nodiscard]] Task<Result<void>> wait_here(Node& node, Delivery& delivery);
+  /// The same for a subject, where a walk may have nothing to do with it.
+  [[nodiscard]] Task<Result<void>> wait_if_coming(Node& node, Delivery& delivery);
   void set_here(Node& node, Delivery& delivery) { set(node, delivery, Node::At::kHere); }
+  void set_last(Node& node, Delivery& delivery) { set(node, delivery, Node::At::kLast); }
   void set_failed(Node& node, Delivery& delivery, Error error);
 
   /// Work for all targets: its failure fails them all.
@@ -98,6 +109,7 @@ class GraphWalk {
   BlobPlacement& blobs_;
   ManifestCommit& commits_;
   Deliveries deliveries_;
+  Executor executor_;
   TaskGroup group_;
   Event changed_;  ///< Some node's state, or some count of work.
   std::size_t shared_work_ = 0;

@@ -60,6 +60,8 @@ struct RunState {
   std::map<std::string, Learned> mounts;
   /// Referrers (by repository, as text) whose `subject` the target said it had processed.
   std::set<std::pair<std::string, oci::Digest>> subjects_processed;
+  /// By repository and subject: whose turn it is to write that fallback index.
+  std::map<std::string, Slots> fallback_writers;
   std::map<std::string, std::unique_ptr<TargetState>> targets;  ///< By repository, as text.
   std::vector<std::string> warnings;
   std::uint64_t source_bytes = 0;
@@ -76,6 +78,7 @@ struct Delivery {
   std::size_t index;  ///< Among the artifact's targets.
   /// The repository holds an older version: asking for manifests before bringing them pays.
   bool probe = false;
+  bool excluded = false;  ///< By policy: nothing is written there.
   Totals totals;
   std::size_t referrers = 0;
   std::optional<Error> failure;
