@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/evidence.h"
+#include "engine/platform_filter.h"
 
 namespace transship::engine {
 namespace {
@@ -66,7 +67,31 @@ Task<Result<void>> ArtifactCopy::go() {
   TS_CO_TRY(Root root, co_await resolve_root(shared_.source, shared_.commits, root_, all(),
                                              !shared_.options.platforms.empty()));
   if (std::ranges::none_of(deliveries_, &Delivery::live)) co_return Result<void>{};
+  if (!shared_.options.platforms.empty()) TS_CO_TRY(co_await filter(root));
   co_return co_await deliver(std::move(root));
+}
+
+// A subset of platforms is another index: what refers to the old one does not go with it.
+Task<Result<void>> ArtifactCopy::filter(Root& root) {
+  const oci::Digest before = root.manifest->digest;
+  TS_CO_TRY(Filtered filtered,
+            co_await filter_platforms(shared_.source, root.manifest, shared_.options.platforms));
+  for (const ManifestPtr& made : filtered.made) walk_.pin(made).made_here = true;
+  root.manifest = std::move(filtered.root);
+  root.descriptor = root.manifest->descriptor();
+  if (root.descriptor.digest == before) co_return Result<void>{};
+  shared_.run.warn(fmt::format(
+      "{}: with some platforms only the index is another one, {} became {}; signatures and other "
+      "referrers of the old index are not attached to it",
+      reference(shared_.source.id(), root_.name, before.to_string()), before.short_string(),
+      root.descriptor.digest.short_string()));
+  if (root_.digest) {
+    // Targets without a tag were asked for the old digest.
+    for (Delivery& delivery : deliveries_) {
+      if (delivery.tag.empty()) root.existing[delivery.index].reset();
+    }
+  }
+  co_return Result<void>{};
 }
 
 // Sets the outcome of those that need nothing; the others are returned.

@@ -31,17 +31,18 @@ class ArtifactCopy {
   /// Ends in any case; one item per target. Call once.
   [[nodiscard]] Task<std::vector<ItemReport>> run();
 
-  /// The targets are known to hold other tags: asking for manifests before bringing them pays.
+  /// The target is known to hold other tags: asking for manifests before bringing them pays.
   void expect_content(std::size_t target) { deliveries_[target].probe = true; }
+  /// A list has shown that the target does not have the tag: it is not asked again.
+  void expect_no_tag(std::size_t target) { deliveries_[target].tag_absent = true; }
 
  private:
   [[nodiscard]] Task<Result<void>> go();
   [[nodiscard]] Task<Result<void>> deliver(Root root);
-  [[nodiscard]] Task<Result<Root>> filtered(Root root);
+  [[nodiscard]] Task<Result<void>> filter(Root& root);
   std::vector<Delivery*> decide(const Root& root);
   [[nodiscard]] Task<Result<void>> bring_root(Node* root, std::vector<Delivery*> want);
   [[nodiscard]] Task<Result<void>> finish(Node* root, ContentPtr content, Delivery* delivery);
-  [[nodiscard]] Task<Result<void>> finish_unchanged(Delivery* delivery);
   std::vector<Delivery*> all();
   ItemReport item(const Delivery& delivery) const;
 

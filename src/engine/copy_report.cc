@@ -43,6 +43,18 @@ void ReportKeeper::add(std::vector<ItemReport> items) {
   }
 }
 
+void ReportKeeper::add_failure(const std::string& source, const Error& error) {
+  std::vector<ItemReport> items;
+  for (const std::string& target : targets_) {
+    ItemReport& item = items.emplace_back();
+    item.source = source;
+    item.target = target;
+    items.back().outcome = ItemOutcome::kFailed;
+    items.back().error = error;
+  }
+  add(std::move(items));
+}
+
 Report ReportKeeper::finish() {
   for (const Counted& one : counted_) {
     add_difference(report_.requests[one.store], *one.counts, one.before);

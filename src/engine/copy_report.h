@@ -15,6 +15,8 @@ class ReportKeeper {
                const std::vector<CopyTarget>& targets);
 
   void add(std::vector<ItemReport> items);
+  /// What ended the whole: one failed item for each target.
+  void add_failure(const std::string& source, const Error& error);
   /// Items are matched to targets by their order: call `add` with one item per target.
   [[nodiscard]] Report finish();
 

@@ -26,7 +26,7 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
   TaskGroup looks(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Delivery* delivery : deliveries) {
     if (delivery->tag.empty() == tagged || !delivery->live()) continue;
-    if (!tagged && !digest) continue;
+    if (tagged ? delivery->tag_absent : !digest) continue;
     auto name =
         tagged ? oci::ManifestName::by_tag(delivery->tag) : oci::ManifestName::by_digest(*digest);
     looks.spawn(look_at(&commits, std::move(name), delivery, &out[delivery->index]));

@@ -78,7 +78,8 @@ struct Delivery {
   std::size_t index;  ///< Among the artifact's targets.
   /// The repository holds an older version: asking for manifests before bringing them pays.
   bool probe = false;
-  bool excluded = false;  ///< By policy: nothing is written there.
+  bool tag_absent = false;  ///< The tag is known not to be there.
+  bool excluded = false;    ///< By policy: nothing is written there.
   Totals totals;
   std::size_t referrers = 0;
   std::optional<Error> failure;

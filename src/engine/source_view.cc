@@ -26,7 +26,48 @@ ManifestPtr hold(MemoryBudget& budget, oci::Manifest manifest) {
   return {held, &held->manifest};
 }
 
+class Collector final : public BodySink {
+ public:
+  Collector(Executor executor, std::uint64_t limit)
+      : executor_(std::move(executor)), limit_(limit) {}
+  Executor executor() const override { return executor_; }
+  Flow write(std::span<const std::byte> bytes) override {
+    if (text.size() + bytes.size() > limit_) return Flow::kFailed;
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return Flow::kMoved;
+  }
+  void set_waker(Waker) override {}
+  Error failure() const override {
+    return {.code = Errc::kSizeMismatch, .message = "more bytes than the descriptor says"};
+  }
+  std::string text;
+
+ private:
+  Executor executor_;
+  std::uint64_t limit_;
+};
+
+Task<Result<std::string>> collect(oci::SourceRepository* source, oci::Descriptor blob) {
+  Collector sink(co_await current_executor(), blob.size);
+  TS_CO_TRY(co_await source->blob(blob, {.first = 0, .length = blob.size}, sink));
+  if (oci::digest_of(sink.text, blob.digest.algorithm()) != blob.digest) {
+    co_return fail(Errc::kDigestMismatch, "the bytes are not what the digest says");
+  }
+  co_return std::move(sink.text);
+}
+
 }  // namespace
+
+Task<Result<std::string>> SourceView::small_blob(oci::Descriptor blob) {
+  if (blob.data) co_return *blob.data;
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const std::string what =
+      fmt::format("read blob {} of {}", blob.digest.to_string(), id_.to_string());
+  Result<std::string> text = co_await with_retries<std::string>(
+      run_.context, what, [&] { return collect(&repository_, blob); });
+  if (!text) co_return std::unexpected(std::move(text).error().within(what).on(Side::kSource));
+  co_return text;
+}
 
 std::string SourceView::describe(const oci::ManifestName& name) const {
   return fmt::format("manifest {} of {}", name.to_string(), id_.to_string());

@@ -30,6 +30,8 @@ class SourceView {
   [[nodiscard]] Task<Result<oci::Descriptor>> resolve(oci::ManifestName name);
   /// The manifest; by digest from memory when somebody holds it.
   [[nodiscard]] Task<Result<ManifestPtr>> manifest(oci::ManifestName name);
+  /// All of a small blob (an image config), verified; memory is not budgeted for it.
+  [[nodiscard]] Task<Result<std::string>> small_blob(oci::Descriptor blob);
   /// What refers to `subject`, by API or fallback tag.
   [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> referrers(oci::Digest subject);
   /// The digest tags with a suffix (".sig", ...) of `subject`. The repository's tags are listed
