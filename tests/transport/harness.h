@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "base/task_group.h"
 #include "transport/curl_client.h"
