@@ -211,7 +211,7 @@ Task<Result<Response>> Authenticator::ask_get(const transport::Url& realm, const
   request.url = token_get_url(realm, *challenge_, scopes);
   request.request_class = transport::RequestClass::kToken;
   request.headers.set("Accept", "application/json");
-  request.headers.set("User-Agent", options_.user_agent);
+  if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
   if (who) request.headers.set("Authorization", basic_header(*who));
   request.max_body = options_.token_bytes;
   request.first_byte_timeout = options_.metadata_timeout;
@@ -226,7 +226,7 @@ Task<Result<Response>> Authenticator::ask_post(const transport::Url& realm, cons
   request.url = realm;
   request.request_class = transport::RequestClass::kToken;
   request.headers.set("Accept", "application/json");
-  request.headers.set("User-Agent", options_.user_agent);
+  if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
   request.headers.set("Content-Type", "application/x-www-form-urlencoded");
   request.body = token_post_form(*challenge_, scopes, who);
   request.content_length = request.body.size();
@@ -242,19 +242,18 @@ Task<Result<void>> Authenticator::refused(Need need, Grant used,
                                           std::vector<std::string> challenges) {
   const std::vector<std::string_view> headers(challenges.begin(), challenges.end());
   TS_CO_TRY(ChosenChallenge challenge, choose_challenge(headers));
-  const bool same = challenge_ && challenge_->same_server(challenge);
-  if (!same) {
+  if (!challenge_ || !challenge_->same_server(challenge)) {
     challenge_ = challenge;
     slots_.clear();
-    if (used.header.empty()) co_return Result<void>{};
+  }
+  if (used.header.empty()) {
+    // It was sent bare. Basic has an answer only where there are credentials; Bearer always.
+    if (challenge.kind == ChosenChallenge::Kind::kBearer) co_return Result<void>{};
+    TS_CO_TRY(const auto who, co_await credential(need.repository));
+    if (!who) co_return std::unexpected(login_needed(false));
+    co_return Result<void>{};
   }
   if (challenge.kind == ChosenChallenge::Kind::kBasic) {
-    if (used.header.empty() && same) {
-      // Sent bare before the challenge was known, or there is nothing to send.
-      TS_CO_TRY(auto who, co_await credential(need.repository));
-      if (!who) co_return std::unexpected(login_needed(false));
-      co_return Result<void>{};
-    }
     credentials_.refused(host_);
     TS_CO_TRY(const Grant again, co_await basic(need));
     if (again.header == used.header || again.header.empty()) {
@@ -262,7 +261,6 @@ Task<Result<void>> Authenticator::refused(Need need, Grant used,
     }
     co_return Result<void>{};
   }
-  if (used.header.empty()) co_return Result<void>{};
   const ScopeSet challenged = ScopeSet::parse(challenge.scope);
   const ScopeSet wider = merge_challenge(used.asked, challenged);
   const bool grew = !used.asked.covers(wider);

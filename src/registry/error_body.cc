@@ -1,9 +1,9 @@
 #include "registry/error_body.h"
 
-#include <array>
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "transport/retry_after.h"
 
 namespace transship::registry {
 
@@ -139,26 +139,6 @@ std::string said(const Response& response, const std::vector<ErrorEntry>& entrie
   return type.empty() ? "" : fmt::format(" with a body of type {}", printable(type, 60));
 }
 
-// "Sun, 06 Nov 1994 08:49:37 GMT".
-std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
-  constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
-  const auto month = std::ranges::find(kMonths, text.substr(8, 3));
-  const auto day = parse_u64(text.substr(5, 2));
-  const auto year = parse_u64(text.substr(12, 4));
-  const auto hour = parse_u64(text.substr(17, 2));
-  const auto minute = parse_u64(text.substr(20, 2));
-  const auto second = parse_u64(text.substr(23, 2));
-  if (month == kMonths.end() || !day || !year || !hour || !minute || !second) return std::nullopt;
-  using namespace std::chrono;
-  const year_month_day date{std::chrono::year(static_cast<int>(*year)),
-                            std::chrono::month(static_cast<unsigned>(month - kMonths.begin()) + 1),
-                            std::chrono::day(static_cast<unsigned>(*day))};
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-  return sys_days(date) + hours(*hour) + minutes(*minute) + seconds(*second);
-}
-
 }  // namespace
 
 std::vector<ErrorEntry> parse_error_body(std::string_view body) {
@@ -184,20 +164,6 @@ bool has_error_code(const Response& response, std::string_view code) {
   return has_code(parse_error_body(response.body), code);
 }
 
-std::optional<std::chrono::milliseconds> parse_retry_after(
-    std::string_view value, std::chrono::system_clock::time_point now) {
-  using std::chrono::milliseconds;
-  constexpr std::uint64_t kMaxSeconds = 86'400;  // Who says more means "never".
-  value = trim(value);
-  if (const auto seconds = parse_u64(value)) {
-    return milliseconds(std::min(*seconds, kMaxSeconds) * 1000);
-  }
-  const auto date = parse_http_date(value);
-  if (!date) return std::nullopt;
-  const auto wait = std::chrono::duration_cast<milliseconds>(*date - now);
-  return std::clamp(wait, milliseconds(0), milliseconds(kMaxSeconds * 1000));
-}
-
 std::string content_type(const Response& response) {
   const auto header = response.headers.find("Content-Type");
   if (!header) return "";
@@ -215,7 +181,7 @@ Error http_error(const Response& response, std::chrono::system_clock::time_point
     error.message += fmt::format(" (from {})", printable(response.final_url.authority(), 120));
   }
   if (const auto header = response.headers.find("Retry-After")) {
-    error.retry_after = parse_retry_after(*header, wall);
+    error.retry_after = transport::parse_retry_after(*header, wall);
   }
   return error;
 }

@@ -24,10 +24,6 @@ std::vector<ErrorEntry> parse_error_body(std::string_view body);
 /// True when the answer's error body has `code`.
 bool has_error_code(const transport::Response& response, std::string_view code);
 
-/// `Retry-After`: seconds, or an HTTP date relative to `now` (a past one is zero).
-std::optional<std::chrono::milliseconds> parse_retry_after(
-    std::string_view value, std::chrono::system_clock::time_point now);
-
 /// An answer that is not a success, as an error: code, `retryable` by protocol.md 6.2, and a
 /// message with status and what the body says. `wall`: for dates in Retry-After.
 Error http_error(const transport::Response& response, std::chrono::system_clock::time_point wall);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "registry/body_filters.h"
 #include "registry/error_body.h"
+#include "transport/curl_client.h"
 
 namespace transship::registry {
 
@@ -175,9 +176,7 @@ Task<Result<Response>> Host::probe_schemes(Call& call, const std::string& author
   count(call, call.kind, 1);
   if (plain_) co_return co_await http_.send(make_request(call, authorization));
   Result<Response> secure = co_await http_.send(make_request(call, authorization));
-  if (secure || (secure.error().code != Errc::kTls && secure.error().code != Errc::kNetwork)) {
-    co_return secure;
-  }
+  if (secure || !transport::answered_plain_http(secure.error())) co_return secure;
   plain_ = true;
   Result<Response> plain = co_await http_.send(make_request(call, authorization));
   if (plain && !answers_other_scheme(*plain)) {

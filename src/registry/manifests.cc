@@ -116,7 +116,14 @@ Task<Result<oci::Descriptor>> Repository::resolve_by_get(oci::ManifestName name)
 Task<Result<Response>> Repository::get_manifest(std::string reference) {
   const std::string what = action("GET", "manifest " + reference);
   Result<Response> sent = co_await host_.send(manifest_call(Method::kGet, reference));
-  if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
+  if (!sent) {
+    Error error = std::move(sent).error().within(what);
+    if (error.code == Errc::kTooLarge) {
+      error.hint = fmt::format("manifests are read up to {}; the limit can be raised",
+                               human_bytes(host_.options().manifest_bytes));
+    }
+    co_return std::unexpected(std::move(error));
+  }
   if (sent->status != 200) co_return std::unexpected(host_.error(*sent, what));
   co_return std::move(*sent);
 }

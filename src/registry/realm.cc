@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "registry/token.h"
+#include "transport/address.h"
 
 namespace transship::registry {
 
@@ -49,24 +50,10 @@ std::string_view without_brackets(std::string_view host) {
   return host;
 }
 
-std::optional<std::array<unsigned, 4>> ipv4(std::string_view host) {
-  const auto parts = split(host, '.');
-  if (parts.size() != 4) return std::nullopt;
-  std::array<unsigned, 4> out{};
-  for (std::size_t i = 0; i < 4; ++i) {
-    const auto number = parse_u64(parts[i]);
-    if (!number || *number > 255) return std::nullopt;
-    out[i] = static_cast<unsigned>(*number);
-  }
-  return out;
-}
-
-bool is_address(std::string_view host) { return ipv4(host).has_value() || host.contains(':'); }
-
 // The part of a name that somebody registered; the name itself when it is an address.
 std::string_view registrable(std::string_view host) {
   host = without_brackets(host);
-  if (is_address(host)) return host;
+  if (transport::kind_of_literal(host)) return host;
   std::size_t labels = 2;
   for (const std::string_view suffix : kSharedSuffixes) {
     if (host.size() > suffix.size() && host.ends_with(suffix) &&
@@ -99,27 +86,13 @@ bool is_loopback_host(std::string_view host) {
   if (iequals(host, "localhost") || host == "::1" || to_lower(host).ends_with(".localhost")) {
     return true;
   }
-  const auto address = ipv4(host);
-  return address && (*address)[0] == 127;
+  return transport::kind_of_literal(host) == transport::AddressKind::kLoopback;
 }
 
 bool is_private_host(std::string_view host) {
   if (is_loopback_host(host)) return true;
-  host = without_brackets(host);
-  if (host.contains(':')) {
-    const std::string lower = to_lower(host);
-    return lower == "::" || lower.starts_with("fe8") || lower.starts_with("fe9") ||
-           lower.starts_with("fea") || lower.starts_with("feb") || lower.starts_with("fc") ||
-           lower.starts_with("fd") || lower.starts_with("::ffff:");
-  }
-  // "2130706433" and "0x7f.1" are addresses to inet_aton: a name has a letter in its last label.
-  const std::string_view last = split(host, '.').back();
-  if (!ipv4(host) && !last.empty() && (last[0] >= '0' && last[0] <= '9')) return true;
-  const auto address = ipv4(host);
-  if (!address) return false;
-  const auto [a, b, c, d] = *address;
-  return a == 0 || a == 10 || (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
-         (a == 169 && b == 254) || (a == 100 && b >= 64 && b < 128);
+  const auto kind = transport::kind_of_literal(host);
+  return kind && *kind != transport::AddressKind::kPublic;
 }
 
 bool same_registrable_domain(std::string_view a, std::string_view b) {

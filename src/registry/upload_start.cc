@@ -36,8 +36,6 @@ bool opened(const Response& response) {
   return response.status == 202 || response.status == 200 || response.status == 204;
 }
 
-std::string without_port(const Url& url) { return url.host; }
-
 }  // namespace
 
 Task<Result<oci::UploadStart>> Repository::start_upload(const oci::Descriptor& blob,
@@ -129,17 +127,11 @@ Result<void> Repository::take_location(oci::UploadSession& session,
   }
   Url& url = *resolved;
   const Url own = host_.url("/");
-  const bool same_host = without_port(url) == without_port(own);
+  const bool same_host = url.host == own.host;
   if (same_host && own.scheme == "https" && url.scheme == "http") {
     // A proxy ends TLS and the registry does not know.
     url.scheme = "https";
     if (url.port == 80) url.port = own.port;
-  }
-  // A Location without the explicit port that the request had.
-  const bool default_port = url.port == (url.scheme == "https" ? 443 : 80);
-  if (same_host && url.scheme == own.scheme && default_port && own.port != url.port &&
-      !header->contains(fmt::format(":{}", url.port)) && !header->starts_with("http")) {
-    url.port = own.port;
   }
   if (url.scheme == "http" && own.scheme == "https") {
     return fail(Errc::kUntrusted,

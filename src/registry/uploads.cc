@@ -19,11 +19,6 @@ bool accepted(int status) {
   return status == 200 || status == 201 || status == 202 || status == 204;
 }
 
-// Registries copy or hash after the last byte: a fixed time plus the size at 20 MB/s.
-std::chrono::milliseconds commit_time(const Options& options, std::uint64_t size) {
-  return options.commit_timeout + std::chrono::milliseconds(size / 20'000);
-}
-
 }  // namespace
 
 Task<Result<void>> Repository::upload(oci::UploadSession& session, const oci::Descriptor& blob,
@@ -56,7 +51,7 @@ Task<Result<void>> Repository::put_rest(oci::UploadSession& session, const oci::
     put.expected_bytes = length;
     put.channel = transport::Channel::kBlob;
   }
-  put.first_byte_timeout = commit_time(host_.options(), blob.size);
+  put.first_byte_timeout = host_.options().commit_timeout;
   const std::uint64_t size = blob.size;
   Result<Response> sent = co_await host_.send(std::move(put));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
@@ -103,7 +98,7 @@ Task<Result<void>> Repository::patch(oci::UploadSession& session, BodySource& bo
   patch.content_length = length;
   patch.expected_bytes = length;
   patch.channel = transport::Channel::kBlob;
-  patch.first_byte_timeout = commit_time(host_.options(), length);
+  patch.first_byte_timeout = host_.options().commit_timeout;
   Result<Response> sent = co_await host_.send(std::move(patch));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   if (!accepted(sent->status)) {
