@@ -254,6 +254,11 @@ Task<Result<void>> GraphWalk::visit_child(Visit what, Slots::Held) {
 
 // Slots are taken before the next blob is looked at: the queue of waiting transfers stays short.
 Task<Result<void>> GraphWalk::bring_blobs(ContentPtr content, Deliveries want) {
+  if (content->foreign_layers > 0) {
+    for (Delivery* delivery : want) {
+      delivery->add_note("foreign layers stay at their urls, and are not copied");
+    }
+  }
   for (const oci::Descriptor& blob : content->blobs) {
     TS_CO_TRY(co_await check_cancelled());
     if (counted_blobs_.insert(blob.digest).second) {
