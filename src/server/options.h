@@ -11,10 +11,10 @@ namespace transship::server {
 
 /// What one request came to, for the access log and for observers.
 struct RequestRecord {
-  std::string method, path;  ///< The path with its query, as it was sent.
+  std::string method{}, path{};  ///< The path with its query, as it was sent.
   unsigned status = 0;
   std::uint64_t received = 0, sent = 0;  ///< Body bytes.
-  std::string user_agent, user;          ///< Empty: none.
+  std::string user_agent{}, user{};      ///< Empty: none.
 };
 
 /// Bounds on what clients may cost. What is full answers 429 or waits, and never fails others.
@@ -38,23 +38,23 @@ struct Limits {
 enum class FileBackend : std::uint8_t { kAuto, kUring, kPool };
 
 struct Options {
-  std::filesystem::path root;  ///< Created when missing.
+  std::filesystem::path root{};  ///< Created when missing.
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;                   ///< 0: any free one; `endpoint()` tells.
-  std::filesystem::path tls_cert, tls_key;  ///< PEM; both or none.
-  std::filesystem::path htpasswd;           ///< bcrypt entries only. Empty: no authentication.
-  bool anonymous_read = false;              ///< With htpasswd: GET and HEAD need no user.
+  std::uint16_t port = 0;                       ///< 0: any free one; `endpoint()` tells.
+  std::filesystem::path tls_cert{}, tls_key{};  ///< PEM; both or none.
+  std::filesystem::path htpasswd{};             ///< bcrypt entries only. Empty: no authentication.
+  bool anonymous_read = false;                  ///< With htpasswd: GET and HEAD need no user.
   /// One line per request: METHOD PATH STATUS RECEIVED SENT "USER-AGENT" USER. "-": standard error.
-  std::filesystem::path access_log;
+  std::filesystem::path access_log{};
   /// Called for each request, on the server's thread, before its answer leaves (after, for blobs).
-  std::function<void(const RequestRecord&)> observer;
+  std::function<void(const RequestRecord&)> observer{};
   bool sync = true;  ///< fsync before anything is acknowledged. False: for benchmarks and tests.
   FileBackend io = FileBackend::kAuto;
   /// The tag log is folded into index.json after this long without a push, and at stop.
   std::chrono::milliseconds fold_after{1'000};
   /// How long requests in flight may go on after `stop`.
   std::chrono::milliseconds stop_grace{1'000};
-  Limits limits;
+  Limits limits{};
 };
 
 }  // namespace transship::server

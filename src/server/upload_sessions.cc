@@ -1,0 +1,139 @@
+#include "server/upload_sessions.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "base/text.h"
+
+namespace transship::server {
+
+namespace {
+
+constexpr std::string_view kMark = "up";
+
+// "up.<id>.<algorithm>.<hash of the repository's name>": a session belongs to one repository.
+std::string session_file(std::string_view id, oci::Algorithm algorithm,
+                         std::string_view repository) {
+  const XXH128_hash_t name = XXH3_128bits(repository.data(), repository.size());
+  return fmt::format("{}.{}.{}.{:016x}{:016x}", kMark, id, to_string(algorithm), name.high64,
+                     name.low64);
+}
+
+std::shared_ptr<UploadSession> parse_session_file(std::string_view file) {
+  const auto parts = split(file, '.');
+  if (parts.size() != 4 || parts[0] != kMark) return nullptr;
+  auto out = std::make_shared<UploadSession>();
+  out->id = parts[1];
+  out->file = file;
+  if (parts[2] == to_string(oci::Algorithm::kSha512)) {
+    out->algorithm = oci::Algorithm::kSha512;
+  } else if (parts[2] != to_string(oci::Algorithm::kSha256)) {
+    return nullptr;
+  }
+  out->hash = oci::HashState::initial(out->algorithm);
+  return out;
+}
+
+std::vector<std::string> list(int directory) {
+  std::vector<std::string> out;
+  DIR* handle = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (handle == nullptr) return out;
+  while (const dirent* entry = ::readdir(handle)) out.emplace_back(entry->d_name);
+  ::closedir(handle);
+  return out;
+}
+
+}  // namespace
+
+Result<void> UploadSessions::recover() {
+  const auto wall = std::chrono::system_clock::now();
+  for (const std::string& name : list(tree_->uploads())) {
+    if (name.starts_with("tmp-")) ::unlinkat(tree_->uploads(), name.c_str(), 0);
+    struct stat status{};
+    if (::fstatat(tree_->uploads(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    auto session = S_ISREG(status.st_mode) ? parse_session_file(name) : nullptr;
+    if (!session) continue;
+    session->offset = static_cast<std::uint64_t>(status.st_size);
+    const auto age = wall - std::chrono::system_clock::from_time_t(status.st_mtim.tv_sec);
+    session->last_used = Clock::now() - std::max(age, age.zero());
+    sessions_.emplace(session->id, std::move(session));
+  }
+  return {};
+}
+
+Task<Result<std::shared_ptr<UploadSession>>> UploadSessions::create(std::string repository,
+                                                                    oci::Algorithm algorithm) {
+  if (sessions_.size() + creating_ >= limits_->max_sessions) {
+    co_return fail(Errc::kRateLimited, "too many open upload sessions");
+  }
+  auto session = std::make_shared<UploadSession>();
+  session->id = random_id();
+  session->file = session_file(session->id, algorithm, repository);
+  session->algorithm = algorithm;
+  session->hash = oci::HashState::initial(algorithm);
+  session->last_used = Clock::now();
+  ++creating_;
+  const int number = co_await pool_->run([this, session] {
+    const FileHandle file(::openat(tree_->uploads(), session->file.c_str(),
+                                   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    return file ? 0 : errno;
+  });
+  --creating_;
+  if (number != 0) co_return std::unexpected(errno_error(number, "create an upload session"));
+  sessions_.emplace(session->id, session);
+  co_return session;
+}
+
+std::shared_ptr<UploadSession> UploadSessions::find(std::string_view repository,
+                                                    const std::string& id) const {
+  const auto it = sessions_.find(id);
+  if (it == sessions_.end()) return nullptr;
+  const auto& session = it->second;
+  return session->file == session_file(id, session->algorithm, repository) ? session : nullptr;
+}
+
+Task<void> UploadSessions::remove(std::shared_ptr<UploadSession> session) {
+  sessions_.erase(session->id);
+  co_await pool_->run(
+      [this, session] { return ::unlinkat(tree_->uploads(), session->file.c_str(), 0); });
+}
+
+Task<void> UploadSessions::expire(Clock::time_point now) {
+  std::vector<std::shared_ptr<UploadSession>> old;
+  for (const auto& [id, session] : sessions_) {
+    if (!session->busy && now - session->last_used > limits_->session_age) old.push_back(session);
+  }
+  for (auto& session : old) {
+    if (!session->busy) co_await remove(session);
+  }
+}
+
+Result<oci::Digest> hash_upload(const LayoutTree& tree, const UploadSession& session,
+                                oci::HashState from) {
+  const FileHandle file(
+      ::openat(tree.uploads(), session.file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return std::unexpected(errno_error(errno, "open an upload"));
+  oci::Hasher hasher(from);
+  std::vector<std::byte> piece(1U << 20U);
+  for (std::uint64_t at = from.length; at < session.offset;) {
+    const auto wanted = std::min<std::uint64_t>(piece.size(), session.offset - at);
+    const ssize_t n = ::pread(file.get(), piece.data(), wanted, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(errno_error(errno, "read an upload"));
+    if (n == 0) return fail(Errc::kIo, "an upload's file is shorter than it was");
+    hasher.update(std::span(piece).first(static_cast<std::size_t>(n)));
+    at += static_cast<std::uint64_t>(n);
+  }
+  return hasher.finish();
+}
+
+}  // namespace transship::server
