@@ -25,10 +25,13 @@ class Retry {
   void reset() { attempts_ = 0; }
 
  private:
+  std::chrono::milliseconds backoff(const Error& error);
+
   const Context& context_;
   std::string what_;
   std::size_t attempts_ = 0;
   Clock::time_point deadline_;
+  std::mt19937_64 random_;
 };
 
 /// Runs `attempt` until it succeeds or may not be repeated.

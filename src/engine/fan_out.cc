@@ -1,0 +1,57 @@
+#include "engine/fan_out.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace transship::engine {
+
+void FanOut::advance(std::span<Pace* const> cursors, Clock::time_point now) {
+  const Clock::duration passed = last_ == Clock::time_point{} ? Clock::duration{} : now - last_;
+  last_ = now;
+  for (Pace* pace : cursors) {
+    if (pace->has_work) pace->busy += passed;
+    if (pace == alone_) pace->waited += passed;
+  }
+}
+
+void FanOut::observe(std::span<Pace* const> cursors, bool writer_blocked) {
+  alone_ = nullptr;
+  if (!writer_blocked || std::ranges::count(cursors, true, &Pace::has_work) != 1) return;
+  alone_ = *std::ranges::find(cursors, true, &Pace::has_work);
+}
+
+namespace {
+
+// Bytes a second; without a measure there is nothing to call slow.
+double rate(std::uint64_t bytes, Clock::duration busy) {
+  if (busy <= Clock::duration::zero()) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(bytes) / std::chrono::duration<double>(busy).count();
+}
+
+double recent_rate(const Pace& now, const Pace& then) {
+  // Others give no recent figure while the slow one stands still: then their whole way counts.
+  if (now.bytes == then.bytes && !now.has_work) return rate(now.bytes, now.busy);
+  return rate(now.bytes - then.bytes, now.busy - then.busy);
+}
+
+}  // namespace
+
+int FanOut::too_slow(std::span<Pace* const> cursors, Clock::time_point now, Clock::duration after) {
+  Sample sample{.at = now, .paces = {}};
+  for (const Pace* pace : cursors) sample.paces.push_back(*pace);
+  samples_.push_back(std::move(sample));
+  while (samples_.front().at < now - 2 * after) samples_.pop_front();
+
+  const Sample& then = samples_.front();
+  for (std::size_t i = 0; i < cursors.size(); ++i) {
+    if (cursors[i]->waited - then.paces[i].waited <= after) continue;
+    double next = std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k < cursors.size(); ++k) {
+      if (k != i) next = std::min(next, recent_rate(*cursors[k], then.paces[k]));
+    }
+    if (recent_rate(*cursors[i], then.paces[i]) < next / 2) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,146 @@
+#include "engine/feed.h"
+
+#include <fmt/format.h>
+
+#include "engine/on_shard.h"
+
+namespace transship::engine {
+
+namespace {
+
+std::string describe(const oci::SourceRepository& source, const oci::Descriptor& blob) {
+  return fmt::format("read blob {} from {}", blob.digest.short_string(), source.id().to_string());
+}
+
+}  // namespace
+
+Feed::Feed(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
+           Executor shard)
+    : context_(context),
+      source_(source),
+      blob_(blob),
+      shard_(std::move(shard)),
+      reading_(context.shards.control(), TaskGroup::OnFailure::kKeepGoing),
+      retry_(context, describe(source, blob)) {}
+
+Pipe& Feed::make_pipe(Lineage lineage) {
+  pipe_ =
+      std::make_unique<Pipe>(shard_, context_.memory, context_.time, blob_, std::move(lineage),
+                             PipeOptions{.ring_bytes = context_.options.ring_bytes,
+                                         .checkpoint_bytes = context_.options.checkpoint_bytes});
+  return *pipe_;
+}
+
+void Feed::start() { reading_.spawn(run()); }
+
+Task<void> Feed::stop() {
+  reading_.cancel();
+  (void)co_await reading_.join();
+  co_await on_shard(shard_, [this] {
+    if (pipe_) source_bytes_ = pipe_->received();
+    pipe_.reset();
+  });
+}
+
+Task<Feed::Look> Feed::look() {
+  Look now{};
+  co_await on_shard(shard_, [&] {
+    now = {.state = pipe_->state(), .written = pipe_->written(), .cursors = pipe_->cursors()};
+  });
+  co_return now;
+}
+
+Task<Result<void>> Feed::run() {
+  while (true) {
+    Look now = co_await look();
+    if (now.state == Pipe::State::kOpen && now.written < blob_.size) {
+      Result<void> read = co_await read_on(now.written);
+      now = co_await look();
+      if (now.state == Pipe::State::kOpen && now.written < blob_.size && now.cursors > 0) {
+        if (!co_await again(std::move(read), now.written)) break;
+        continue;
+      }
+    }
+    if (now.cursors == 0 || co_await cancelled()) break;
+    TS_CO_TRY(co_await await_on_shard(shard_, pipe_->settled()));
+    now = co_await look();
+    if (now.state != Pipe::State::kWrongHash || !co_await start_over()) break;
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Feed::read_on(std::uint64_t offset) {
+  if (blob_.data) co_return co_await await_on_shard(shard_, give_inline());
+  if (offset > 0 && !ranges_work_) co_return co_await read_from_zero(offset);
+  Result<void> read =
+      co_await source_.blob(blob_, {.first = offset, .length = blob_.size - offset}, *pipe_);
+  if (!read && read.error().code == Errc::kRange && offset > 0) ranges_work_ = false;
+  co_return read;
+}
+
+// A source that refuses ranges: what the pipe has already is read again and dropped.
+Task<Result<void>> Feed::read_from_zero(std::uint64_t skip) {
+  co_await on_shard(shard_, [&] { pipe_->skip(skip); });
+  Result<void> read = co_await source_.blob(blob_, {.first = 0, .length = blob_.size}, *pipe_);
+  co_await on_shard(shard_, [&] { pipe_->skip(0); });
+  co_return read;
+}
+
+// The descriptor carries the bytes: no read needed.
+Task<Result<void>> Feed::give_inline() {
+  Event room(shard_);
+  bool woken = false;
+  pipe_->set_waker([&] {
+    woken = true;
+    room.notify_all();
+  });
+  Result<void> result;
+  while (result && !pipe_->complete()) {
+    const auto all = std::as_bytes(std::span(*blob_.data));
+    const Flow flow = pipe_->write(all.subspan(pipe_->written()));
+    if (flow == Flow::kFailed) result = std::unexpected(pipe_->failure());
+    while (result && flow == Flow::kWait && !woken) result = co_await room.wait();
+    woken = false;
+  }
+  pipe_->set_waker({});
+  co_return result;
+}
+
+Task<bool> Feed::again(Result<void> read, std::uint64_t written) {
+  Error error = read ? Error{.code = Errc::kNetwork,
+                             .message = "the body ended before its announced length",
+                             .retryable = true}
+                     : std::move(read).error();
+  // Ranges that are refused are no reason to give up: the body is read from its start.
+  if (error.code == Errc::kRange && !ranges_work_) error.retryable = true;
+  if (written >= best_ + kProgressBytes) {
+    retry_.reset();
+    best_ = written;
+  }
+  co_await on_shard(shard_, [&] { pipe_->flush(); });
+  if (co_await retry_.wait_after(error)) co_return true;
+  if (!co_await cancelled()) co_await give_up(std::move(error));
+  co_return false;
+}
+
+Task<bool> Feed::start_over() {
+  Error error;
+  co_await on_shard(shard_, [&] { error = pipe_->failure(); });
+  if (!co_await retry_.wait_after(error)) {
+    if (!co_await cancelled()) co_await give_up(std::move(error));
+    co_return false;
+  }
+  best_ = 0;
+  co_await on_shard(shard_, [&] { pipe_->restart(); });
+  co_return true;
+}
+
+Task<void> Feed::give_up(Error error) {
+  error = std::move(error)
+              .within(fmt::format("read blob {} from {}", blob_.digest.to_string(),
+                                  source_.id().to_string()))
+              .on(Side::kSource);
+  co_await on_shard(shard_, [&] { pipe_->fail(error); });
+}
+
+}  // namespace transship::engine

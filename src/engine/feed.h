@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+
+#include "base/task_group.h"
+#include "engine/context.h"
+#include "engine/pipe.h"
+#include "engine/retry.h"
+#include "oci/store.h"
+
+namespace transship::engine {
+
+/// Keeps one pipe filled from the source: reads on where a read broke, starts over when the bytes
+/// were wrong, and gives up by failing the pipe. On the control shard; its pipe lives on another.
+class Feed {
+ public:
+  Feed(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
+       Executor shard);
+  Feed(const Feed&) = delete;
+  Feed& operator=(const Feed&) = delete;
+
+  /// On the shard, before `start`: cursors are attached to it next.
+  Pipe& make_pipe(Lineage lineage);
+  /// On the control shard.
+  void start();
+  /// Nobody needs it any more.
+  void cancel() { reading_.cancel(); }
+  /// Cancels, waits for the read to let go of the pipe, and destroys it. Must be called.
+  Task<void> stop();
+
+  Pipe* pipe() { return pipe_.get(); }
+  std::uint64_t source_bytes() const { return source_bytes_; }
+
+ private:
+  struct Look {
+    Pipe::State state;
+    std::uint64_t written;
+    std::size_t cursors;
+  };
+  Task<Look> look();
+  Task<Result<void>> run();
+  Task<Result<void>> read_on(std::uint64_t offset);
+  Task<Result<void>> read_from_zero(std::uint64_t skip);
+  Task<Result<void>> give_inline();
+  Task<bool> again(Result<void> read, std::uint64_t written);
+  Task<bool> start_over();
+  Task<void> give_up(Error error);
+
+  const Context& context_;
+  oci::SourceRepository& source_;
+  const oci::Descriptor& blob_;
+  Executor shard_;
+  std::unique_ptr<Pipe> pipe_;
+  TaskGroup reading_;
+  Retry retry_;
+  std::uint64_t best_ = 0;  // progress that counted last
+  bool ranges_work_ = true;
+  std::uint64_t source_bytes_ = 0;
+};
+
+/// As much progress lets attempts count from the start again.
+inline constexpr std::uint64_t kProgressBytes = 1ULL << 20U;
+
+}  // namespace transship::engine

@@ -1,0 +1,341 @@
+#include "engine/pipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+namespace transship::engine {
+
+namespace {
+
+// Eight slots a ring or so, of a size that hashes and copies well.
+std::size_t slot_size(std::size_t ring_bytes) {
+  return std::clamp<std::size_t>(std::bit_floor(std::max<std::size_t>(ring_bytes / 8, 1)),
+                                 4U << 10U, 256U << 10U);
+}
+
+// Waking a reader costs as much as copying this many bytes and more.
+constexpr std::uint64_t kWorthWaking = 64U << 10U;
+
+}  // namespace
+
+Cursor::Cursor(Executor executor, std::function<void(std::uint64_t)> moved)
+    : executor_(std::move(executor)), moved_(std::move(moved)) {}
+
+Cursor::~Cursor() {
+  if (pipe_ != nullptr) pipe_->release(*this);
+}
+
+BodySource::Read Cursor::read(std::span<std::byte> out) {
+  if (failure_) return {Flow::kFailed, 0};
+  if (pipe_ == nullptr) {
+    waiting_ = true;
+    return {Flow::kWait, 0};
+  }
+  return pipe_->read(*this, out);
+}
+
+Error Cursor::failure() const {
+  return failure_.value_or(Error{.code = Errc::kInternal, .message = "no failure"});
+}
+
+void Cursor::arm() {
+  failure_.reset();
+  waiting_ = false;
+  if (pipe_ != nullptr) failure_ = pipe_->failure_;
+}
+
+void Cursor::wake() {
+  if (!std::exchange(waiting_, false)) return;
+  if (waker_) waker_();
+}
+
+void Cursor::cut(const Error& error) {
+  if (!failure_) failure_ = error;
+  waiting_ = true;  // It must learn of it, whether it waits for bytes or not.
+  wake();
+}
+
+Pipe::Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci::Descriptor& blob,
+           Lineage lineage, const PipeOptions& options)
+    : executor_(std::move(executor)),
+      time_(time),
+      blob_(blob),
+      options_(options),
+      ring_(budget, slot_size(options.ring_bytes), options.ring_bytes, lineage.start.length,
+            blob.size),
+      trail_(std::move(lineage.trail)),
+      witness_(std::move(lineage.witness)),
+      hashed_(lineage.start.length),
+      checkpoint_(lineage.start.length),
+      keep_all_(blob.size - lineage.start.length <= options.ring_bytes),
+      settled_(executor_) {
+  start_hash(lineage.start);
+}
+
+Pipe::~Pipe() {
+  for (Cursor* cursor : cursors_) cursor->pipe_ = nullptr;
+}
+
+void Pipe::start_hash(const oci::HashState& state) {
+  hash_.emplace(oci::lane_of(executor_), state,
+                oci::HashStream::Options{.urgent_backlog = options_.ring_bytes / 2,
+                                         .boundary = ring_.slot_bytes()},
+                [this](std::uint64_t) { on_hashed(); });
+  ring_.note_state(state);
+  if (hashed_ == size()) conclude();
+}
+
+std::uint64_t Pipe::readable() const {
+  if (state_ == State::kVerified) return size();
+  return std::min(written(), size() - 1);
+}
+
+std::uint64_t Pipe::available(const Cursor& cursor) const {
+  const std::uint64_t limit = readable();
+  return limit > cursor.offset_ ? limit - cursor.offset_ : 0;
+}
+
+Flow Pipe::write(std::span<const std::byte> bytes) {
+  if (state_ == State::kFailed || state_ == State::kWrongHash || cursors_.empty()) {
+    return Flow::kFailed;
+  }
+  const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
+  std::span<const std::byte> fresh = bytes.subspan(skipped);
+  if (fresh.size() > size() - written()) {
+    fail(Error{.code = Errc::kSizeMismatch,
+               .message = fmt::format("{}: the source sends more than the {} bytes announced",
+                                      blob_.digest.short_string(), size()),
+               .side = Side::kSource});
+    return Flow::kFailed;
+  }
+  if (!fresh.empty() && !make_room(fresh.size())) {
+    blocked_ = fresh.size();
+    account();
+    flush();
+    return Flow::kWait;
+  }
+  skip_ -= skipped;
+  received_ += bytes.size();
+  blocked_ = 0;
+  ring_.append(fresh, [this](std::span<const std::byte> piece) { hash_->push(piece); });
+  account();
+  if (complete()) hash_->flush();
+  wake_cursors(complete());
+  return Flow::kMoved;
+}
+
+bool Pipe::make_room(std::size_t bytes) {
+  if (ring_.reserve(bytes)) return true;
+  if (!std::exchange(keep_all_, false)) return false;
+  reclaim();
+  return ring_.reserve(bytes);
+}
+
+void Pipe::flush() {
+  if (hash_) hash_->flush();
+  wake_cursors(true);
+}
+
+void Pipe::on_hashed() {
+  if (state_ != State::kOpen) return;
+  const oci::HashState& state = hash_->state();
+  hashed_ = state.length;
+  if (hashed_ % ring_.slot_bytes() == 0) note_state(state);
+  if (witness_ && hashed_ >= witness_->length) {
+    if (!same_state(*witness_, state)) {
+      return wrong_hash("the source gave other bytes when it was read again");
+    }
+    witness_.reset();
+  }
+  if (hashed_ == size()) return conclude();
+  reclaim();
+}
+
+void Pipe::note_state(const oci::HashState& state) {
+  ring_.note_state(state);
+  if (state.length - checkpoint_ < options_.checkpoint_bytes) return;
+  trail_.add(state);
+  checkpoint_ = state.length;
+}
+
+void Pipe::conclude() {
+  if (hash_->finish() != blob_.digest) {
+    return wrong_hash("the source's bytes do not have this digest");
+  }
+  settle(State::kVerified);
+  account();
+  wake_cursors(true);
+  reclaim();
+}
+
+void Pipe::wrong_hash(const char* what) {
+  Error error{.code = Errc::kDigestMismatch,
+              .message = fmt::format("{}: {}", blob_.digest.to_string(), what),
+              .side = Side::kSource};
+  if (wrong_hashes_++ >= options_.wrong_hashes_forgiven || size() == 0) {
+    error.message = "source corrupt: " + error.message;
+    return fail(error);
+  }
+  error.retryable = true;
+  settle(State::kWrongHash);
+  for (Cursor* cursor : std::vector(cursors_)) {
+    cursor->offset_ = 0;
+    cursor->cut(error);
+  }
+}
+
+void Pipe::fail(const Error& error) {
+  if (state_ == State::kFailed) return;
+  failure_ = error;
+  failure_->retryable = false;
+  settle(State::kFailed);
+  for (Cursor* cursor : std::vector(cursors_)) cursor->cut(*failure_);
+}
+
+void Pipe::settle(State state) {
+  state_ = state;
+  settled_.notify_all();
+  if (blocked_ != 0 && writer_waker_) writer_waker_();
+  blocked_ = 0;
+}
+
+Error Pipe::failure() const {
+  if (failure_) return *failure_;
+  if (state_ == State::kWrongHash) {
+    return Error{.code = Errc::kDigestMismatch,
+                 .message = blob_.digest.to_string() + ": wrong bytes",
+                 .retryable = true,
+                 .side = Side::kSource};
+  }
+  return Error{.code = Errc::kCancelled, .message = "no target needs this any more"};
+}
+
+Task<Result<void>> Pipe::settled() {
+  while (state_ == State::kOpen) TS_CO_TRY(co_await settled_.wait());
+  co_return Result<void>{};
+}
+
+void Pipe::restart() {
+  assert(state_ == State::kWrongHash);
+  hash_.reset();
+  ring_.restart(0);
+  trail_.clear();
+  witness_.reset();
+  hashed_ = skip_ = checkpoint_ = 0;
+  keep_all_ = size() <= options_.ring_bytes;
+  state_ = State::kOpen;
+  start_hash(oci::HashState::initial(blob_.digest.algorithm()));
+}
+
+void Pipe::attach(Cursor& cursor, std::uint64_t offset) {
+  assert(cursor.pipe_ == nullptr && offset >= ring_.tail());
+  cursors_.push_back(&cursor);
+  cursor.pipe_ = this;
+  cursor.offset_ = offset;
+  cursor.pace_ = {};
+  fan_out_.reset();
+  account();
+  if (failure_) cursor.cut(*failure_);
+  if (available(cursor) > 0) cursor.wake();
+}
+
+void Pipe::release(Cursor& cursor) {
+  std::erase(cursors_, &cursor);
+  cursor.pipe_ = nullptr;
+  fan_out_.reset();
+  account();
+  // Nobody is left: a writer that waits must learn that it is not needed.
+  if (cursors_.empty() && std::exchange(blocked_, 0) != 0 && writer_waker_) writer_waker_();
+  reclaim();
+}
+
+bool Pipe::seek(Cursor& cursor, std::uint64_t offset) {
+  if (cursor.pipe_ != this) return false;
+  if (state_ == State::kWrongHash) return offset == 0;
+  if (offset < ring_.tail() || offset > cursor.offset_) return false;
+  cursor.offset_ = offset;
+  account();
+  return true;
+}
+
+std::optional<Lineage> Pipe::lineage_at(std::uint64_t offset) const {
+  Checkpoints known = trail_;
+  ring_.for_each_state([&](const oci::HashState& state) { known.add(state); });
+  if (const auto exact = ring_.state_at(offset)) known.add(*exact);
+  Lineage lineage = Lineage::from_zero(blob_.digest.algorithm());
+  if (const auto base = known.at_or_before(offset)) lineage.start = *base;
+  // The whole is right, so all that was given from here is.
+  const bool proven = state_ == State::kVerified;
+  if (lineage.start.length != offset && !proven) {
+    lineage.witness = known.at_or_after(offset);
+    if (!lineage.witness) return std::nullopt;
+  }
+  // What was not compared with an earlier reading yet is no proof of what that one gave.
+  if (witness_ && offset > 0) return std::nullopt;
+  lineage.trail = std::move(known);
+  lineage.trail.drop_after(lineage.start.length);
+  return lineage;
+}
+
+Cursor* Pipe::too_slow(Clock::duration after) {
+  if (cursors_.size() < 2 || state_ != State::kOpen) return nullptr;
+  account();
+  std::vector<Pace*> paces;
+  for (Cursor* cursor : cursors_) paces.push_back(&cursor->pace_);
+  const int slow = fan_out_.too_slow(paces, time_.now(), after);
+  return slow < 0 ? nullptr : cursors_[static_cast<std::size_t>(slow)];
+}
+
+BodySource::Read Pipe::read(Cursor& cursor, std::span<std::byte> out) {
+  if (cursor.offset_ == size() && state_ == State::kVerified) return {Flow::kEnd, 0};
+  const bool has_bytes = state_ != State::kWrongHash && available(cursor) > 0;
+  const std::size_t bytes = has_bytes ? ring_.copy(cursor.offset_, readable(), out) : 0;
+  if (bytes == 0) {
+    cursor.waiting_ = true;
+    return {Flow::kWait, 0};
+  }
+  cursor.offset_ += bytes;
+  cursor.given_ += bytes;
+  cursor.pace_.bytes += bytes;
+  account();
+  if (cursor.moved_) cursor.moved_(bytes);
+  reclaim();
+  return {Flow::kMoved, bytes};
+}
+
+// Frees what everybody has passed, and lets a blocked writer know once there is room for it.
+void Pipe::reclaim() {
+  if (keep_all_ || cursors_.empty()) return;
+  std::uint64_t passed = hashed_;
+  for (const Cursor* cursor : cursors_) passed = std::min(passed, cursor->offset_);
+  ring_.free_before(passed);
+  if (blocked_ == 0 || !ring_.reserve(blocked_)) return;
+  blocked_ = 0;
+  account();
+  if (writer_waker_) writer_waker_();
+}
+
+void Pipe::wake_cursors(bool all) {
+  for (std::size_t i = 0; i < cursors_.size(); ++i) {
+    const std::uint64_t bytes = available(*cursors_[i]);
+    const bool at_end = state_ == State::kVerified;
+    if (at_end || bytes >= kWorthWaking || (all && bytes > 0)) cursors_[i]->wake();
+  }
+}
+
+// Books the time since the last call, then looks at who has something to do. One target alone is
+// never too slow.
+void Pipe::account() {
+  if (cursors_.size() < 2) return;
+  std::vector<Pace*>& paces = scratch_;
+  paces.clear();
+  for (Cursor* cursor : cursors_) paces.push_back(&cursor->pace_);
+  fan_out_.advance(paces, time_.now());
+  for (Cursor* cursor : cursors_) cursor->pace_.has_work = available(*cursor) > 0;
+  fan_out_.observe(paces, blocked_ != 0);
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/body.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "engine/checkpoints.h"
+#include "engine/fan_out.h"
+#include "engine/ring.h"
+#include "oci/descriptor.h"
+#include "oci/hash_lane.h"
+
+namespace transship::engine {
+
+class Pipe;
+
+struct PipeOptions {
+  std::size_t ring_bytes = 1U << 20U;
+  std::uint64_t checkpoint_bytes = 16ULL << 20U;
+  /// So many bodies with a wrong hash are forgiven: the next one is final (protocol.md 10, 1).
+  std::size_t wrong_hashes_forgiven = 2;
+};
+
+/// What one target reads of a pipe: the body of its upload. It outlives attempts, and may be moved
+/// from one pipe to another while an upload reads it. On the pipes' shard.
+class Cursor final : public BodySource {
+ public:
+  /// `moved` is called with every number of bytes given, on the shard.
+  Cursor(Executor executor, std::function<void(std::uint64_t)> moved);
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+  ~Cursor() override;
+
+  Executor executor() const override { return executor_; }
+  Read read(std::span<std::byte> out) override;
+  void set_waker(Waker waker) override { waker_ = std::move(waker); }
+  Error failure() const override;
+
+  Pipe* pipe() const { return pipe_; }
+  std::uint64_t offset() const { return offset_; }
+  std::uint64_t given() const { return given_; }  ///< Over all attempts.
+  /// Why reads fail: the source ended for good, or (retryable) its bytes were wrong: then whatever
+  /// the target holds is worth nothing, and `arm` must come before the next upload.
+  const std::optional<Error>& failed() const { return failure_; }
+  /// A new upload may read, from where the pipe put it.
+  void arm();
+  const Pace& pace() const { return pace_; }
+
+ private:
+  friend class Pipe;
+  void wake();
+  void cut(const Error& error);
+
+  Executor executor_;
+  std::function<void(std::uint64_t)> moved_;
+  Pipe* pipe_ = nullptr;
+  std::uint64_t offset_ = 0;
+  std::uint64_t given_ = 0;
+  bool waiting_ = false;
+  Waker waker_;
+  std::optional<Error> failure_;
+  Pace pace_;
+};
+
+/// The way of one blob from its source to its targets (design 5): a bounded ring with one writer,
+/// the hash taken in order, and a cursor per target. The last byte is given to nobody before the
+/// hash of the whole is right (invariant 1).
+///
+/// Full ring: the writer waits, for the slowest cursor. Memory: see Ring; a body no larger than the
+/// ring is kept whole while the budget allows, so that a second attempt needs no second read.
+/// All calls on one shard.
+class Pipe final : public BodySink {
+ public:
+  Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci::Descriptor& blob,
+       Lineage lineage, const PipeOptions& options);
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() override;
+
+  // The source's side.
+  Executor executor() const override { return executor_; }
+  Flow write(std::span<const std::byte> bytes) override;
+  void set_waker(Waker waker) override { writer_waker_ = std::move(waker); }
+  Error failure() const override;
+  /// The next so many bytes written are those the ring has already: a source that cannot start
+  /// where it was asked to.
+  void skip(std::uint64_t bytes) { skip_ = bytes; }
+  /// The source paused or broke: what was written is hashed and given without waiting for more.
+  void flush();
+  /// The source failed for good: every cursor fails.
+  void fail(const Error& error);
+
+  // The targets' side.
+  /// From `offset` on; not before the pipe's start.
+  void attach(Cursor& cursor, std::uint64_t offset);
+  void release(Cursor& cursor);
+  /// False: the ring does not have `offset` (any more, or not yet given).
+  bool seek(Cursor& cursor, std::uint64_t offset);
+  /// How another pipe can go on for a target that has everything up to `offset` from this one;
+  /// nothing when it must start again.
+  std::optional<Lineage> lineage_at(std::uint64_t offset) const;
+  std::size_t cursors() const { return cursors_.size(); }
+  /// The cursor that all wait for and that is far slower than the next one, if any (design 5).
+  Cursor* too_slow(Clock::duration after);
+
+  // How it stands.
+  enum class State : std::uint8_t { kOpen, kVerified, kWrongHash, kFailed };
+  State state() const { return state_; }
+  std::uint64_t written() const { return ring_.written(); }
+  std::uint64_t hashed() const { return hashed_; }
+  std::uint64_t size() const { return blob_.size; }
+  /// Bytes taken from the source, skipped and repeated ones too.
+  std::uint64_t received() const { return received_; }
+  bool complete() const { return written() == size(); }
+  /// Waits until the state is not kOpen any more.
+  [[nodiscard]] Task<Result<void>> settled();
+  /// After kWrongHash: all from zero. Cursors stand at zero, and need `arm`.
+  void restart();
+
+ private:
+  friend class Cursor;
+  BodySource::Read read(Cursor& cursor, std::span<std::byte> out);
+  void start_hash(const oci::HashState& state);
+  void on_hashed();
+  void conclude();
+  void wrong_hash(const char* what);
+  void settle(State state);
+  bool make_room(std::size_t bytes);
+  void reclaim();
+  void wake_cursors(bool all);
+  void account();
+  void note_state(const oci::HashState& state);
+  std::uint64_t readable() const;
+  std::uint64_t available(const Cursor& cursor) const;
+
+  Executor executor_;
+  TimeSource& time_;
+  oci::Descriptor blob_;
+  PipeOptions options_;
+  Ring ring_;
+  Checkpoints trail_;
+  std::optional<oci::HashState> witness_;
+  std::optional<oci::HashStream> hash_;
+  std::uint64_t hashed_;
+  std::uint64_t checkpoint_;  // where the newest one is, or the start
+  std::uint64_t received_ = 0;
+  std::uint64_t skip_ = 0;
+  bool keep_all_;
+  std::size_t blocked_ = 0;  // bytes that the writer could not place
+  Waker writer_waker_;
+  std::vector<Cursor*> cursors_;
+  FanOut fan_out_;
+  std::vector<Pace*> scratch_;  // no allocation per write
+  State state_ = State::kOpen;
+  std::size_t wrong_hashes_ = 0;
+  std::optional<Error> failure_;
+  Event settled_;
+};
+
+}  // namespace transship::engine

@@ -1,0 +1,50 @@
+#include "engine/retry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace transship::engine {
+
+namespace {
+
+// The same steps jitter alike in every run with the same seed, whatever their order.
+std::uint64_t seed_of(const Options& options, std::string_view what) {
+  if (options.random_seed == 0) return std::random_device{}();
+  return options.random_seed ^ std::hash<std::string_view>{}(what);
+}
+
+}  // namespace
+
+Retry::Retry(const Context& context, std::string what)
+    : context_(context),
+      what_(std::move(what)),
+      deadline_(context.time.now() + context.options.item_deadline),
+      random_(seed_of(context.options, what_)) {}
+
+// protocol.md 6.2: rand(0, min(cap, base * 2^n)), and never before the server's Retry-After.
+std::chrono::milliseconds Retry::backoff(const Error& error) {
+  const Options& options = context_.options;
+  const std::size_t doublings = std::min<std::size_t>(attempts_ - 1, 32);
+  const auto ceiling = std::min<std::int64_t>(
+      options.backoff_cap.count(),
+      options.backoff_base.count() * static_cast<std::int64_t>(1ULL << doublings));
+  std::uniform_int_distribution<std::int64_t> jitter(0, std::max<std::int64_t>(ceiling, 0));
+  const std::chrono::milliseconds pause(jitter(random_));
+  return std::max(pause, error.retry_after.value_or(std::chrono::milliseconds(0)));
+}
+
+Task<bool> Retry::wait_after(const Error& error) {
+  ++attempts_;
+  if (!error.retryable || error.code == Errc::kCancelled) co_return false;
+  if (attempts_ >= context_.options.max_attempts || co_await cancelled()) co_return false;
+  const std::chrono::milliseconds pause = backoff(error);
+  const Clock::time_point again = context_.time.now() + pause;
+  if (again > deadline_) co_return false;
+  context_.progress.note(fmt::format("{}: attempt {} in {:.1f} s: {}", what_, attempts_ + 1,
+                                     std::chrono::duration<double>(pause).count(),
+                                     error.describe()));
+  co_return (co_await context_.time.sleep_until(again)).has_value();
+}
+
+}  // namespace transship::engine

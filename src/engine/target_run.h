@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/blob_transfer.h"
+#include "engine/pipe.h"
+#include "engine/retry.h"
+
+namespace transship::engine {
+
+class Transfer;
+
+/// One target of a transfer: uploads, and goes on where an upload broke, until the blob is there or
+/// no further attempt may be made. On the control shard.
+class TargetRun {
+ public:
+  TargetRun(Transfer& transfer, BlobTarget target);
+
+  /// The outcome is in `outcome`; fails only with kCancelled.
+  [[nodiscard]] Task<Result<void>> run();
+
+  Cursor& cursor() { return *cursor_; }
+  std::uint64_t first_offset() const { return target_.session.offset; }
+  /// On the shard, at the end.
+  void drop_cursor();
+
+  BlobOutcome outcome;
+
+ private:
+  enum class Next : std::uint8_t { kAgain, kDone };
+
+  Task<Result<void>> attempts();
+  Task<Result<bool>> open_session();
+  Task<Result<void>> send();
+  Task<Result<Next>> after(Error error);
+  Task<Result<Next>> after_pipe_failed(Error error);
+  Task<bool> arrived_anyway(const Error& error);
+  Task<Result<void>> resync();
+  Task<void> discard_session();
+  Error named(Error error) const;
+
+  Transfer& transfer_;
+  BlobTarget target_;
+  std::unique_ptr<Cursor> cursor_;
+  Retry retry_;
+  bool open_ = true;                         // there is a session
+  std::uint64_t highest_ = 0;                // that this session can have
+  std::uint64_t best_ = 0;                   // progress that counted last
+  std::optional<std::uint64_t> refused_at_;  // offset of the last kRange
+};
+
+}  // namespace transship::engine

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "engine/blob_transfer.h"
+#include "engine/feed.h"
+
+namespace transship::engine {
+
+class TargetRun;
+
+/// One blob on its way: the feed that all targets share, and one more for each target that had to
+/// go its own way. On the control shard.
+class Transfer {
+ public:
+  Transfer(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
+           std::vector<BlobTarget> targets);
+  ~Transfer();
+
+  [[nodiscard]] Task<BlobTransferResult> run();
+
+  const Context& context() const { return context_; }
+  const oci::Descriptor& blob() const { return blob_; }
+  const Executor& shard() const { return shard_; }
+
+  /// Puts `cursor` where its pipe has `offset`, else on a feed of its own. False: the target must
+  /// start again from zero, as nothing proves what it holds.
+  [[nodiscard]] Task<bool> place(Cursor& cursor, std::uint64_t offset);
+  /// `cursor` needs no more bytes: a feed that nobody reads any more ends.
+  [[nodiscard]] Task<void> leave(Cursor& cursor);
+
+ private:
+  Feed& new_feed();
+  Task<void> open();
+  Task<void> close();
+  Task<Result<void>> watch();
+  Task<bool> detach_slow();
+  void move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset);
+  Task<void> drop_idle_feeds();
+
+  const Context& context_;
+  oci::SourceRepository& source_;
+  oci::Descriptor blob_;
+  Executor shard_;
+  std::list<Feed> feeds_;  // the first is the shared one
+  std::vector<std::unique_ptr<TargetRun>> runs_;
+};
+
+}  // namespace transship::engine
