@@ -1,0 +1,258 @@
+#include "config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "base/text.h"
+#include "config/toml_table.h"
+#include "engine/glob.h"
+#include "engine/semver.h"
+#include "oci/descriptor.h"
+#include "oci/names.h"
+#include "oci/reference.h"
+
+namespace transship::config {
+
+namespace {
+
+constexpr std::int64_t kMostConnections = 4096;
+constexpr std::int64_t kMostLatest = 1'000'000;
+
+void read_tls(TomlTable& registry, RegistryConfig& out) {
+  auto tls = registry.table("tls");
+  if (!tls) return;
+  out.tls_mode = tls->choice("mode", {"auto", "on", "off"}).value_or("auto");
+  out.tls_ca = tls->string("ca").value_or("");
+  out.tls_cert = tls->string("cert").value_or("");
+  out.tls_key = tls->string("key").value_or("");
+  if (out.tls_cert.empty() != out.tls_key.empty()) {
+    tls->complain("", "cert and key belong together");
+  }
+  tls->finish();
+}
+
+void read_secret(TomlTable& registry, SecretOptions& out) {
+  out.username = registry.string("username").value_or("");
+  out.password_env = registry.string("password_env").value_or("");
+  out.password_file = registry.string("password_file").value_or("");
+  out.helper = registry.string("helper").value_or("");
+  const int ways = (out.password_env.empty() ? 0 : 1) + (out.password_file.empty() ? 0 : 1) +
+                   (out.helper.empty() ? 0 : 1);
+  if (ways > 1) {
+    registry.complain("", "one of password_env, password_file and helper, not several");
+  }
+  const bool password = !out.password_env.empty() || !out.password_file.empty();
+  if (password != !out.username.empty()) {
+    registry.complain("", "username belongs with password_env or password_file");
+  }
+}
+
+RegistryConfig read_registry(const std::string& host, TomlTable& table) {
+  RegistryConfig out;
+  out.host = to_lower(host);
+  read_tls(table, out);
+  read_secret(table, out.secret);
+  out.max_connections =
+      static_cast<std::size_t>(table.integer("max_connections", 1, kMostConnections).value_or(0));
+  out.profile = table.string("profile").value_or("");
+  out.allow_private_redirects = table.boolean("allow_private_redirects").value_or(false);
+  if (host.find('/') != std::string::npos) table.complain("", "a host, without scheme and path");
+  table.finish();
+  return out;
+}
+
+Selection read_globs(TomlTable& parent, TomlTable& table, bool repositories) {
+  Selection out{.include = table.strings("include"), .exclude = table.strings("exclude")};
+  if (!repositories) return out;
+  for (const auto* list : {&out.include, &out.exclude}) {
+    for (const auto& glob : *list) {
+      if (engine::glob_is_hopeless_for_repositories(glob)) {
+        parent.complain("repositories", fmt::format("'{}' can match no repository name", glob));
+      }
+    }
+  }
+  return out;
+}
+
+TagSelection read_tags(TomlTable& job) {
+  TagSelection out;
+  auto table = job.table("tags");
+  if (!table) return out;
+  out.globs = read_globs(job, *table, false);
+  out.semver = table->string("semver").value_or("");
+  if (!out.semver.empty()) {
+    if (const auto range = engine::VersionRange::parse(out.semver); !range) {
+      table->complain("semver", range.error().message);
+    }
+  }
+  out.latest = static_cast<std::size_t>(table->integer("latest", 1, kMostLatest).value_or(0));
+  out.sort = table->choice("sort", {"semver", "name"}).value_or("semver");
+  table->finish();
+  return out;
+}
+
+std::vector<Rename> read_renames(TomlTable& job) {
+  std::vector<Rename> out;
+  for (auto& table : job.tables("rename")) {
+    Rename rename{.from = table.string("from").value_or(""), .to = table.string("to").value_or("")};
+    if (rename.from.empty()) table.complain("", "from and to are needed");
+    if (rename.from.ends_with('/') != rename.to.ends_with('/')) {
+      table.complain("to", "a prefix (ending in /) becomes a prefix, a name a name");
+    }
+    table.finish();
+    out.push_back(std::move(rename));
+  }
+  return out;
+}
+
+void read_referrers(TomlTable& job, JobConfig& out) {
+  if (job.is_string("referrers")) {
+    out.referrers = job.choice("referrers", {"all", "none"}).value_or("all");
+    return;
+  }
+  out.referrer_types = job.strings("referrers");
+  if (!out.referrer_types.empty()) out.referrers = "types";
+}
+
+// "host[/prefix]": the host must look like one, the prefix like a repository.
+void check_place(const TomlTable& job, std::string_view key, const std::string& place) {
+  const auto slash = place.find('/');
+  const std::string host = place.substr(0, slash);
+  const bool plausible = host.find_first_of(".:") != std::string::npos || host == "localhost";
+  if (!plausible) {
+    job.complain(key, fmt::format("'{}' does not start with a registry host", place));
+  } else if (slash != std::string::npos && !oci::RepositoryName::parse(place.substr(slash + 1))) {
+    job.complain(key, fmt::format("'{}' is no repository prefix", place.substr(slash + 1)));
+  }
+}
+
+void check_platforms(const TomlTable& job, const std::vector<std::string>& platforms) {
+  for (const auto& text : platforms) {
+    if (const auto platform = oci::Platform::parse(text); !platform) {
+      job.complain("platforms", platform.error().message);
+    }
+  }
+}
+
+JobConfig read_job(TomlTable& table) {
+  JobConfig out;
+  out.line = table.line();
+  out.name = table.string("name").value_or("");
+  out.source = table.string("source").value_or("");
+  out.targets = table.strings("targets");
+  if (auto repositories = table.table("repositories")) {
+    out.repositories = read_globs(table, *repositories, true);
+    repositories->finish();
+  }
+  out.tags = read_tags(table);
+  out.renames = read_renames(table);
+  if (table.is_string("platforms")) {
+    (void)table.choice("platforms", {"all"});
+  } else {
+    out.platforms = table.strings("platforms");
+  }
+  check_platforms(table, out.platforms);
+  read_referrers(table, out);
+  out.overwrite = table.choice("overwrite", {"always", "never"}).value_or("always");
+  out.pinned = table.strings("pinned");
+  if (out.name.empty()) table.complain("", "a name is needed");
+  if (out.source.empty()) table.complain("", "a source is needed");
+  if (out.targets.empty()) table.complain("", "at least one target is needed");
+  if (!out.source.empty()) check_place(table, "source", out.source);
+  for (const auto& target : out.targets) check_place(table, "targets", target);
+  table.finish();
+  return out;
+}
+
+// A target that is its own source, or is named twice.
+void check_overlap(const TomlTable& table, const JobConfig& job) {
+  std::set<std::string> seen;
+  for (const auto& target : job.targets) {
+    if (to_lower(target) == to_lower(job.source) && job.renames.empty()) {
+      table.complain("targets", fmt::format("{} is the job's own source", target));
+    }
+    if (!seen.insert(to_lower(target)).second) {
+      table.complain("targets", fmt::format("{} is named twice", target));
+    }
+    if (to_lower(target).starts_with(to_lower(job.source) + "/") &&
+        engine::glob_matches(
+            job.repositories.include.empty() ? "**" : job.repositories.include.front(),
+            target.substr(job.source.size() + 1) + "/x") &&
+        job.repositories.exclude.empty()) {
+      table.complain("targets",
+                     fmt::format("{} lies within the source, so that a pass would copy its own "
+                                 "result: exclude it in repositories",
+                                 target));
+    }
+  }
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, const std::string& file_name) {
+  Problems problems(file_name);
+  TomlTable root = TomlTable::parse(text, problems);
+  if (!problems.empty()) return std::unexpected(problems.error());
+  Config config{.file = file_name, .registries = {}, .jobs = {}};
+  if (auto registries = root.table("registry")) {
+    for (auto& [host, table] : registries->named_tables()) {
+      config.registries[to_lower(host)] = read_registry(host, table);
+    }
+  }
+  std::set<std::string> names;
+  for (auto& table : root.tables("job")) {
+    JobConfig job = read_job(table);
+    if (!job.name.empty() && !names.insert(job.name).second) {
+      table.complain("name", fmt::format("two jobs are called '{}'", job.name));
+    }
+    check_overlap(table, job);
+    config.jobs.push_back(std::move(job));
+  }
+  root.finish();
+  if (config.jobs.empty() && problems.empty()) problems.add(1, 1, "", "no [[job]] in the file");
+  if (!problems.empty()) return std::unexpected(problems.error());
+  return config;
+}
+
+Result<Config> load_config(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) return std::unexpected(errno_error(errno == 0 ? EIO : errno, "read " + file.string()));
+  return parse_config(text, file.string());
+}
+
+const std::vector<std::string>& config_keys() {
+  static const std::vector<std::string> kKeys = {"registry.tls.mode",
+                                                 "registry.tls.ca",
+                                                 "registry.tls.cert",
+                                                 "registry.tls.key",
+                                                 "registry.username",
+                                                 "registry.password_env",
+                                                 "registry.password_file",
+                                                 "registry.helper",
+                                                 "registry.max_connections",
+                                                 "registry.profile",
+                                                 "registry.allow_private_redirects",
+                                                 "job.name",
+                                                 "job.source",
+                                                 "job.targets",
+                                                 "job.repositories.include",
+                                                 "job.repositories.exclude",
+                                                 "job.tags.include",
+                                                 "job.tags.exclude",
+                                                 "job.tags.semver",
+                                                 "job.tags.latest",
+                                                 "job.tags.sort",
+                                                 "job.rename.from",
+                                                 "job.rename.to",
+                                                 "job.platforms",
+                                                 "job.referrers",
+                                                 "job.overwrite",
+                                                 "job.pinned"};
+  return kKeys;
+}
+
+}  // namespace transship::config

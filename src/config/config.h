@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace transship::config {
+
+/// Where a registry's password comes from. One of the three, or none.
+struct SecretOptions {
+  std::string username;
+  std::string password_env;   ///< Name of an environment variable.
+  std::string password_file;  ///< Its first line.
+  std::string helper;         ///< docker-credential-<helper>.
+};
+
+/// [registry."host"]
+struct RegistryConfig {
+  std::string host;
+  std::string tls_mode = "auto";  ///< auto | on | off
+  std::string tls_ca, tls_cert, tls_key;
+  SecretOptions secret;
+  std::size_t max_connections = 0;  ///< 0: the default.
+  std::string profile;
+  bool allow_private_redirects = false;
+};
+
+/// Include and exclude globs; an empty include list means all.
+struct Selection {
+  std::vector<std::string> include, exclude;
+  bool operator==(const Selection&) const = default;
+};
+
+struct TagSelection {
+  Selection globs;
+  std::string semver;           ///< A range; empty: any tag.
+  std::size_t latest = 0;       ///< 0: all.
+  std::string sort = "semver";  ///< semver | name: what "latest" means.
+};
+
+/// A repository that is renamed on its way: an exact source name, or a prefix ending in "/".
+struct Rename {
+  std::string from, to;
+};
+
+/// [[job]]
+struct JobConfig {
+  std::string name;
+  std::string source;                ///< host[/prefix]
+  std::vector<std::string> targets;  ///< host[/prefix]
+  Selection repositories;
+  TagSelection tags;
+  std::vector<Rename> renames;
+  std::vector<std::string> platforms;  ///< Empty: all.
+  std::string referrers = "all";       ///< all | none | types
+  std::vector<std::string> referrer_types;
+  std::string overwrite = "always";  ///< always | never
+  std::vector<std::string> pinned;   ///< repo@digest, besides what the tags select.
+  int line = 0;                      ///< Where it stands, for messages.
+};
+
+struct Config {
+  std::string file;
+  std::map<std::string, RegistryConfig> registries;
+  std::vector<JobConfig> jobs;
+};
+
+/// Reads and checks a whole configuration. An error names file, line, column and key, and the
+/// nearest right key for an unknown one; all errors of a file are found, not the first alone.
+/// "${NAME}" in a string is the environment variable NAME; an unset one is an error.
+Result<Config> load_config(const std::filesystem::path& file);
+Result<Config> parse_config(std::string_view text, const std::string& file_name);
+
+/// Every key that may be written, as docs/configuration.md lists them ("job.tags.latest").
+const std::vector<std::string>& config_keys();
+
+}  // namespace transship::config

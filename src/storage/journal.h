@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "oci/digest.h"
+
+namespace transship::storage {
+
+/// What was seen at targets, kept between passes: a cache with an audit, never the truth. Deleting
+/// it costs requests and nothing else.
+///
+/// SQLite in WAL mode, file 0600 in a directory 0700. Called on the control shard; one thread of
+/// its own does the reading and writing. Writes are collected and go in one transaction a batch;
+/// a write that fails (disk full, read-only) is said once, and the journal then forgets what it is
+/// told: the pass goes on.
+class Journal {
+ public:
+  /// Opens or makes `directory`/journal.db. A file of another version, or a corrupt one, is moved
+  /// aside, with a warning, and a new one begun.
+  static Result<std::unique_ptr<Journal>> open(const std::filesystem::path& directory);
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+  ~Journal();
+
+  /// What a target's tag was seen to be, and which evidence was complete with it.
+  struct TagRow {
+    oci::Digest digest;
+    std::string evidence;  ///< Fingerprint of the referrers found at the source; empty: unknown.
+  };
+
+  /// All tags known of a target repository ("eu.example.com/team/app").
+  [[nodiscard]] Task<Result<std::map<std::string, TagRow>>> tags(std::string target);
+  void put_tag(const std::string& target, const std::string& tag, TagRow row);
+  void forget_tag(const std::string& target, const std::string& tag);
+
+  /// A repository of `store` that was seen to hold the blob.
+  [[nodiscard]] Task<Result<std::optional<std::string>>> blob(std::string store,
+                                                              oci::Digest digest);
+  void put_blob(const std::string& store, const oci::Digest& digest, const std::string& repository);
+
+  /// The end of a pass of a job.
+  void put_pass(const std::string& job, std::chrono::system_clock::time_point began, bool complete,
+                const std::string& summary);
+
+  /// Writes what is collected, in one transaction. The caller decides when: at the end of each
+  /// repository, and of the pass.
+  [[nodiscard]] Task<void> flush();
+
+  /// Why the journal stopped keeping what it is told; empty while it works.
+  const std::string& trouble() const;
+
+ private:
+  struct State;
+  explicit Journal(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Keeps a job from running twice at once on one state directory. Released when it is destroyed,
+/// or when the process dies.
+class JobLock {
+ public:
+  /// kConflict names the process that holds it.
+  static Result<JobLock> take(const std::filesystem::path& directory, const std::string& job);
+  JobLock(JobLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  JobLock& operator=(JobLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~JobLock();
+
+ private:
+  explicit JobLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace transship::storage
