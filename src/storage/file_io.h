@@ -2,75 +2,83 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
-#include <string>
-#include <utility>
+#include <vector>
 
 #include "base/task.h"
 #include "base/worker_pool.h"
+#include "storage/file.h"
 
 namespace transship::storage {
 
-/// An open file descriptor, closed when it goes.
-class File {
- public:
-  File() = default;
-  explicit File(int fd) : fd_(fd) {}
-  File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  File& operator=(File&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~File();
-  int fd() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
+enum class Backend : std::uint8_t {
+  kAuto,   ///< io_uring, or the pool where the kernel or a container refuses it.
+  kUring,  ///< io_uring.
+  kPool    ///< pread and pwrite on the WorkerPool.
 };
 
-enum class Backend : std::uint8_t { kAuto, kUring, kPool };
-
-/// Reads and writes files without blocking its shard. One per executor; two implementations behind
-/// one interface: io_uring, and pread/pwrite on the worker pool where it is refused (containers'
-/// default seccomp profiles answer EPERM, old kernels ENOSYS).
+/// Reads and writes of open files that do not block the shard they are called on.
 ///
-/// Buffers and descriptors must live until the call returns; a cancelled call returns only when the
-/// kernel has let go of the buffer. Errors are kIo or kNoSpace and name the action alone: callers
-/// add the path.
+/// Bound to one shard, `executor()`, on which all calls are made. An operation that the kernel has
+/// begun is awaited to its end also when the caller was cancelled, as the kernel uses the caller's
+/// memory until then: spans and descriptors need to live only until the call returns. Errors are
+/// kNoSpace, kIo and kCancelled; callers add the file's name with `Error::within`.
 class FileIo {
  public:
-  virtual ~FileIo() = default;
-  virtual Executor executor() const = 0;
+  virtual ~FileIo();
+  FileIo(const FileIo&) = delete;
+  FileIo& operator=(const FileIo&) = delete;
+
+  const Executor& executor() const { return executor_; }
+  /// kUring or kPool.
   virtual Backend backend() const = 0;
-  /// Up to bytes.size(); less only at the end of the file, 0 behind it.
-  virtual Task<Result<std::size_t>> read_at(int fd, std::span<std::byte> bytes,
-                                            std::uint64_t offset) = 0;
-  /// All of `bytes`.
-  virtual Task<Result<void>> write_at(int fd, std::span<const std::byte> bytes,
-                                      std::uint64_t offset) = 0;
-  /// fdatasync where `data_only`, else fsync.
-  virtual Task<Result<void>> sync(int fd, bool data_only) = 0;
+
+  /// The same for another shard: made at the first call, lives as long as this one, and must be
+  /// destroyed before that shard's loop is, and not while it runs. Called on this one's shard.
+  FileIo& on(const Executor& executor);
+
+  /// Fills `out` from `offset` on; fewer bytes only where the file ends.
+  [[nodiscard]] Task<Result<std::size_t>> read_at(int file, std::span<std::byte> out,
+                                                  std::uint64_t offset);
+  /// Writes all of `bytes`. After a failure any part of them may be in the file.
+  [[nodiscard]] Task<Result<void>> write_at(int file, std::span<const std::byte> bytes,
+                                            std::uint64_t offset);
+  [[nodiscard]] Task<Result<void>> fsync(int file);
+  [[nodiscard]] Task<Result<void>> fdatasync(int file);
+
+ protected:
+  /// One system call's worth.
+  struct Step {
+    enum class Kind : std::uint8_t { kRead, kWrite, kSync, kDataSync };
+    Kind kind;
+    int file;
+    std::byte* memory = nullptr;
+    std::size_t bytes = 0;
+    std::uint64_t offset = 0;
+  };
+
+  FileIo(Executor executor, WorkerPool& pool);
+
+  /// What the system call returns, or -errno. Not ended early by cancellation.
+  virtual Task<std::int64_t> run(Step step) = 0;
+  WorkerPool& pool() { return pool_; }
+
+ private:
+  Task<Result<void>> sync(Step step);
+
+  Executor executor_;
+  WorkerPool& pool_;
+  std::vector<std::unique_ptr<FileIo>> others_;  // At most one per shard.
 };
 
-/// kAuto: io_uring where the kernel allows it; TRANSSHIP_NO_URING=1 in the environment forbids it.
-/// kUring where it is refused: the pool, too (`backend()` tells). `pool` outlives the result.
-std::unique_ptr<FileIo> make_file_io(Executor executor, WorkerPool& pool, Backend backend);
+/// Never null for kAuto and kPool; null for kUring where io_uring is refused. TRANSSHIP_NO_URING=1
+/// in the environment refuses it. `pool` and the loop behind `executor` outlive what is returned.
+std::unique_ptr<FileIo> make_file_io(Executor executor, WorkerPool& pool,
+                                     Backend backend = Backend::kAuto);
 
-/// Replaces `directory`/`name` as a whole: a temporary file in the same directory, written, synced,
-/// renamed, and the directory synced. Blocks: for a worker.
-Result<void> replace_file(const std::filesystem::path& directory, const std::string& name,
-                          std::string_view bytes, mode_t mode = 0644);
-
-/// Opens below `directory` without following a symbolic link in any component, and never out of it
-/// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS; component by component where the kernel
-/// lacks it). Blocks shortly.
-Result<File> open_beneath(const std::filesystem::path& directory, const std::filesystem::path& name,
-                          int flags, mode_t mode = 0644);
-
-/// Makes a rename or a new name in `directory` durable. Blocks: for a worker.
-Result<void> sync_directory(const std::filesystem::path& directory);
+/// What the two backends are made by; `make_file_io` chooses.
+std::unique_ptr<FileIo> make_pool_io(Executor executor, WorkerPool& pool);
+std::unique_ptr<FileIo> make_uring_io(Executor executor, WorkerPool& pool);
 
 }  // namespace transship::storage
