@@ -128,6 +128,9 @@ Task<Result<void>> ArtifactCopy::deliver(Root root) {
   Node& node = root.manifest ? walk_.pin(root.manifest) : walk_.node(root.descriptor);
   for (Delivery& delivery : deliveries_) {
     if (outcomes_[delivery.index] == ItemOutcome::kUnchanged) walk_.set_here(node, delivery);
+    if (walk_.holds_source(delivery) && !node.made_here) {
+      shared_.run.manifests.arrived(delivery.id(), digest_);
+    }
   }
   if (!want.empty()) {
     walk_.spawn(bring_root(&node, want));

@@ -187,7 +187,7 @@ Task<Result<GraphWalk::Deliveries>> GraphWalk::lacking(Node* node, Deliveries wa
   TaskGroup looks(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Delivery* delivery : want) {
     if (run_.manifests.at(delivery->id(), node->descriptor.digest) == Presence::State::kHere ||
-        delivery->id() == source_.id()) {
+        (holds_source(*delivery) && !node->made_here)) {
       ++delivery->totals.manifests_skipped;
       set(*node, *delivery, Node::At::kHere);
     } else if (ask_targets && delivery->probe) {
@@ -254,6 +254,7 @@ Task<Result<void>> GraphWalk::visit_child(Visit what, Slots::Held) {
 
 // Slots are taken before the next blob is looked at: the queue of waiting transfers stays short.
 Task<Result<void>> GraphWalk::bring_blobs(ContentPtr content, Deliveries want) {
+  std::erase_if(want, [this](const Delivery* delivery) { return holds_source(*delivery); });
   if (content->foreign_layers > 0) {
     for (Delivery* delivery : want) {
       delivery->add_note("foreign layers stay at their urls, and are not copied");
@@ -286,6 +287,7 @@ Task<Result<void>> GraphWalk::ready(ContentPtr content, Delivery& delivery) {
 }
 
 Task<Result<void>> GraphWalk::ensure_blobs(ContentPtr content, Delivery& delivery) {
+  if (holds_source(delivery)) co_return Result<void>{};
   Slots window(kWindow);
   TaskGroup group(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   Result<void> result;

@@ -70,6 +70,9 @@ class GraphWalk {
   void set_last(Node& node, Delivery& delivery) { set(node, delivery, Node::At::kLast); }
   void set_failed(Node& node, Delivery& delivery, Error error);
 
+  /// The target is the source's own repository: what the source has is there.
+  bool holds_source(const Delivery& delivery) const { return delivery.id() == source_.id(); }
+
   /// Work for all targets: its failure fails them all.
   void spawn(Task<Result<void>> task);
   /// Work for one target.
