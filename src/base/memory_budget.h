@@ -39,7 +39,7 @@ class MemoryBudget {
   /// Empty when `bytes` more would pass the limit.
   [[nodiscard]] Hold try_take(std::size_t bytes) {
     std::size_t used = used_.load(std::memory_order_relaxed);
-    while (used + bytes <= limit_) {
+    while (used <= limit_ && bytes <= limit_ - used) {
       if (used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed)) {
         return {this, bytes};
       }

@@ -11,8 +11,8 @@
 
 namespace transship::oci {
 
-/// Hashes the bodies of one shard in step, two or three at a time, as interleaved streams run twice
-/// as fast as one (`update_together`).
+/// Hashes the bodies of one shard in step, two or three at a time, as interleaved streams run up to
+/// 1.8 times as fast as one (`update_together`).
 ///
 /// All work is done from the loop, in turns of at most 256 KiB a stream, never inside a call of a
 /// stream's owner. The lane waits until as many streams have bytes as can be combined (three, or

@@ -9,7 +9,9 @@
 
 // A stream is bound by the latency of sha256rnds2, each of which needs the one before; the streams
 // of several bodies are independent and fill the gaps. Hence one loop over all lanes, four rounds
-// of each in turn, with the states in registers (the schedule of three lanes spills, and hits L1).
+// of each in turn. What must stay in registers is what the next round waits for: the state, and the
+// newest words of the schedule. The older words live in memory (L1), by hand: left alone, the
+// compiler spills states, and three lanes become slower than two.
 
 #define TS_SHA_NI __attribute__((target("sha,sse4.1"), always_inline)) inline
 
@@ -33,6 +35,7 @@ struct State {
   __m128i cdgh;
 };
 
+// The last sixteen words, four to a slot; `newest` is the slot written last.
 struct Schedule {
   __m128i w[4];
 };
@@ -52,67 +55,77 @@ TS_SHA_NI void store_state(const State& state, std::array<std::uint32_t, 8>& wor
   _mm_storeu_si128(reinterpret_cast<__m128i*>(words.data() + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
-TS_SHA_NI void load_block(Schedule& schedule, const std::byte* data) {
-  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  for (int i = 0; i < 4; ++i) {
-    schedule.w[i] =
-        _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), big_endian);
-  }
-}
+// Makes the compiler keep what `memory` points to in memory from here on.
+TS_SHA_NI void keep_in_memory(void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
 
 template <std::size_t Group>
-TS_SHA_NI void four_rounds(State& state, Schedule& schedule) {
+TS_SHA_NI void four_rounds(State& state, Schedule& schedule, __m128i& newest,
+                           const std::byte* data) {
   constexpr std::size_t kNow = Group % 4;
+  if constexpr (Group < 4) {
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    newest = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + Group),
+                              big_endian);
+  } else {
+    // The slot of this group still holds the words of four groups ago.
+    const __m128i w7 = _mm_alignr_epi8(newest, schedule.w[(kNow + 2) % 4], 4);
+    newest = _mm_sha256msg2_epu32(
+        _mm_add_epi32(_mm_sha256msg1_epu32(schedule.w[kNow], schedule.w[(kNow + 1) % 4]), w7),
+        newest);
+  }
   const __m128i k = _mm_load_si128(reinterpret_cast<const __m128i*>(kRounds.data()) + Group);
-  const __m128i wk = _mm_add_epi32(schedule.w[kNow], k);
+  const __m128i wk = _mm_add_epi32(newest, k);
+  schedule.w[kNow] = newest;
   state.cdgh = _mm_sha256rnds2_epu32(state.cdgh, state.abef, wk);
   state.abef = _mm_sha256rnds2_epu32(state.abef, state.cdgh, _mm_shuffle_epi32(wk, 0x0E));
-  if constexpr (Group < 12) {
-    const __m128i next = schedule.w[(Group + 1) % 4], last = schedule.w[(Group + 3) % 4];
-    const __m128i w7 = _mm_alignr_epi8(last, schedule.w[(Group + 2) % 4], 4);
-    schedule.w[kNow] =
-        _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(schedule.w[kNow], next), w7), last);
-  }
 }
 
+template <std::size_t Lanes>
+struct Lockstep {
+  State states[Lanes];
+  __m128i newest[Lanes];
+};
+
 template <std::size_t Lanes, std::size_t Group>
-TS_SHA_NI void four_rounds_of_all(State (&states)[Lanes], Schedule (&schedules)[Lanes]) {
+TS_SHA_NI void four_rounds_of_all(Lockstep<Lanes>& all, Schedule (&schedules)[Lanes],
+                                  const std::byte* const (&data)[Lanes]) {
 #pragma clang loop unroll(full)
-  for (std::size_t i = 0; i < Lanes; ++i) four_rounds<Group>(states[i], schedules[i]);
+  for (std::size_t i = 0; i < Lanes; ++i) {
+    four_rounds<Group>(all.states[i], schedules[i], all.newest[i], data[i]);
+    if constexpr (Lanes > 1) keep_in_memory(&schedules);
+  }
 }
 
 template <std::size_t Lanes, std::size_t... Groups>
-TS_SHA_NI void block_of_all(State (&states)[Lanes], Schedule (&schedules)[Lanes],
-                            std::index_sequence<Groups...>) {
-  (four_rounds_of_all<Lanes, Groups>(states, schedules), ...);
+TS_SHA_NI void block_of_all(Lockstep<Lanes>& all, Schedule (&schedules)[Lanes],
+                            const std::byte* const (&data)[Lanes], std::index_sequence<Groups...>) {
+  (four_rounds_of_all<Lanes, Groups>(all, schedules, data), ...);
 }
 
 template <std::size_t Lanes>
 __attribute__((target("sha,sse4.1"))) void run(Sha256Lane* lanes, std::size_t blocks) {
-  State states[Lanes];
+  Lockstep<Lanes> all;
+  State before[Lanes];
+  Schedule schedules[Lanes];
   const std::byte* data[Lanes];
   for (std::size_t i = 0; i < Lanes; ++i) {
-    states[i] = load_state(lanes[i].words);
+    all.states[i] = load_state(lanes[i].words);
     data[i] = lanes[i].data;
   }
   for (; blocks > 0; --blocks) {
-    State before[Lanes];
-    Schedule schedules[Lanes];
+#pragma clang loop unroll(full)
+    for (std::size_t i = 0; i < Lanes; ++i) before[i] = all.states[i];
+    if constexpr (Lanes > 1) keep_in_memory(&before);
+    block_of_all<Lanes>(all, schedules, data, std::make_index_sequence<16>());
 #pragma clang loop unroll(full)
     for (std::size_t i = 0; i < Lanes; ++i) {
-      before[i] = states[i];
-      load_block(schedules[i], data[i]);
+      all.states[i].abef = _mm_add_epi32(all.states[i].abef, before[i].abef);
+      all.states[i].cdgh = _mm_add_epi32(all.states[i].cdgh, before[i].cdgh);
       data[i] += kSha256Block;
-    }
-    block_of_all<Lanes>(states, schedules, std::make_index_sequence<16>());
-#pragma clang loop unroll(full)
-    for (std::size_t i = 0; i < Lanes; ++i) {
-      states[i].abef = _mm_add_epi32(states[i].abef, before[i].abef);
-      states[i].cdgh = _mm_add_epi32(states[i].cdgh, before[i].cdgh);
     }
   }
   for (std::size_t i = 0; i < Lanes; ++i) {
-    store_state(states[i], lanes[i].words);
+    store_state(all.states[i], lanes[i].words);
     lanes[i].data = data[i];
   }
 }
