@@ -23,13 +23,10 @@ namespace asio = boost::asio;
 namespace {
 
 // Boost 1.81 honours only terminal cancellation unless asked, and throws on every later wait of a
-// cancelled coroutine: both are set right here, once per started coroutine. False: it was cancelled
-// before it began, which the reset would forget.
-Task<bool> accept_cancellation() {
-  if (co_await cancelled()) co_return false;
+// cancelled coroutine: both are set right here, once per started coroutine.
+Task<void> accept_cancellation() {
   co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
   co_await asio::this_coro::throw_if_cancelled(false);
-  co_return true;
 }
 
 std::string what(const std::exception_ptr& failure) {
@@ -95,7 +92,7 @@ TaskGroup::~TaskGroup() { assert(state_->children.empty() && "a TaskGroup must b
 void TaskGroup::spawn(Task<Result<void>> task) {
   const auto child = state_->children.emplace(state_->children.end());
   auto body = [](Task<Result<void>> inner) -> Task<Result<void>> {
-    if (!co_await accept_cancellation()) co_return fail(Errc::kCancelled, "cancelled");
+    co_await accept_cancellation();
     co_return co_await std::move(inner);
   };
   auto done = [state = state_, child](std::exception_ptr failure, Result<void> result) {
@@ -127,7 +124,8 @@ std::size_t TaskGroup::running() const { return state_->children.size(); }
 
 Task<void> run_detached_on(Executor executor, Task<void> task) {
   auto body = [](Task<void> inner) -> Task<void> {
-    if (co_await accept_cancellation()) co_await std::move(inner);
+    co_await accept_cancellation();
+    co_await std::move(inner);
   };
   co_await asio::co_spawn(std::move(executor), body(std::move(task)), asio::use_awaitable);
 }
@@ -135,7 +133,7 @@ Task<void> run_detached_on(Executor executor, Task<void> task) {
 void start(Executor executor, Task<Result<void>> task,
            std::move_only_function<void(Result<void>)> done) {
   auto body = [](Task<Result<void>> inner) -> Task<Result<void>> {
-    if (!co_await accept_cancellation()) co_return fail(Errc::kCancelled, "cancelled");
+    co_await accept_cancellation();
     co_return co_await std::move(inner);
   };
   asio::co_spawn(std::move(executor), body(std::move(task)),

@@ -24,9 +24,7 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  /// Starts `task` on the group's executor: at once, up to its first wait, where the caller runs on
-  /// it. A task that was cancelled before it could begin ends with kCancelled. An exception that
-  /// leaves it becomes Errc::kInternal.
+  /// Starts `task` on the group's executor. An exception that leaves it becomes Errc::kInternal.
   void spawn(Task<Result<void>> task);
 
   /// Waits until all children have ended; the first failure that is not a mere consequence of
@@ -54,10 +52,8 @@ template <class T>
     slot->emplace(co_await std::move(inner));
   };
   co_await run_detached_on(std::move(executor), wrap(std::move(task), &out));
-  if (out) co_return std::move(*out);
-  // Cancelled before it began there.
-  TS_CO_TRY(co_await check_cancelled());
-  co_return fail(Errc::kInternal, "a task did not run");
+  if (!out) co_return fail(Errc::kInternal, "a task ended by an exception");
+  co_return std::move(*out);
 }
 
 /// Starts the program's first task on `executor`; `done` gets its result there. For main and tests.
