@@ -81,6 +81,11 @@ bool Transfer::head_complete() {
   response_.http_version = version == CURL_HTTP_VERSION_2_0 ? 20 : 11;
   response_.final_url = spec_.url;
   Request& request = *spec_.request;
+  // Curl stops sending at a refusal, but not before a paused body goes on.
+  if (status >= 300 && send_paused_) {
+    send_woken_ = true;
+    wake_(*this);
+  }
   to_sink_ = request.sink != nullptr && (status == 200 || status == 206);
   if (!to_sink_ || !request.on_head) return true;
   if (auto agreed = request.on_head(response_); !agreed) {
@@ -138,7 +143,8 @@ std::size_t Transfer::give_body(std::span<std::byte> out) {
   const Request& request = *spec_.request;
   if (request.source == nullptr) return give_small_body(out);
   const std::uint64_t left = request.content_length - given_;
-  if (left == 0) return 0;
+  // After a refusal nothing is sent any more; the connection is not used again.
+  if (left == 0 || (head_done_ && response_.status >= 300)) return 0;
   // One byte more than was promised shows a body that is too long before its end has left.
   if (out.size() > left) out = out.first(static_cast<std::size_t>(left) + 1);
   const BodySource::Read read = request.source->read(out);

@@ -305,18 +305,23 @@ TEST(Bodies, AHeaderLineWithoutEndIsCut) {
 }
 
 TEST(Bodies, ARefusalBeforeTheBodyIsThroughIsRead) {
-  RawServer server([](RawConnection& c) {
-    c.read_head();
-    c.respond("413 Too Large", "", "no more");
-    c.read_to_end();
-  });
-  Harness h;
-  TextSource source(h.shards().control(), noise(1'000'000), 1000);
-  source.hold_at = 2000;
-  const auto answer = h.send(upload(server, source, 1'000'000));
-  ASSERT_TRUE(answer) << answer.error().describe();
-  EXPECT_EQ(answer->status, 413);
-  EXPECT_EQ(answer->body, "no more");
+  for (const char* fields : {"", "Connection: close\r\n"}) {
+    for (const std::size_t hold_at : {std::size_t{2000}, SIZE_MAX}) {
+      RawServer server([&](RawConnection& c) {
+        c.read_head();
+        c.read_body(2000);
+        c.respond("413 Too Large", fields, "no more");
+        c.read_to_end();
+      });
+      Harness h;
+      TextSource source(h.shards().control(), noise(30'000'000), 1000);
+      source.hold_at = hold_at;
+      const auto answer = h.send(upload(server, source, 30'000'000));
+      ASSERT_TRUE(answer) << answer.error().describe();
+      EXPECT_EQ(answer->status, 413);
+      EXPECT_EQ(answer->body, "no more");
+    }
+  }
 }
 
 TEST(Bodies, InterimAnswersArePassedOver) {
