@@ -130,7 +130,7 @@ Result<std::map<std::string, std::string>> parse_annotations(const bj::object& o
 
 bj::object print_descriptor(const Descriptor& descriptor) {
   bj::object out;
-  out["mediaType"] = descriptor.media_type;
+  if (!descriptor.media_type.empty()) out["mediaType"] = descriptor.media_type;
   out["digest"] = descriptor.digest.to_string();
   out["size"] = descriptor.size;
   if (!descriptor.urls.empty()) {

@@ -116,6 +116,13 @@ TEST(PrintIndex, IsReadBackTheSame) {
   EXPECT_FALSE(m->manifests[1].data || m->manifests[1].platform);
 }
 
+TEST(PrintIndex, AnEntryWithoutATypeStaysWithout) {
+  const auto m = parse_manifest(print_index({{.media_type = "", .digest = digest_of("x")}}), "",
+                                std::nullopt);
+  ASSERT_TRUE(m) << m.error().message;
+  EXPECT_EQ(m->manifests.at(0).media_type, "");
+}
+
 TEST(DigestTags, FallbackTagsAreReadBack) {
   const Digest sha256 = digest_of("x"), sha512 = digest_of("x", Algorithm::kSha512);
   EXPECT_EQ(fallback_tag(sha256), "sha256-" + sha256.hex());
