@@ -141,6 +141,7 @@ Task<Result<void>> ArtifactCopy::deliver(Root root) {
 }
 
 Task<Result<void>> ArtifactCopy::bring_root(Node* root, std::vector<Delivery*> want) {
+  walk_.announce(*root, want);
   TS_CO_TRY(ContentPtr content, co_await walk_.bring_below(*root, want));
   for (Delivery* delivery : want) walk_.spawn_last(finish(root, content, delivery));
   co_return Result<void>{};

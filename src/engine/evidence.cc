@@ -298,17 +298,24 @@ Task<Result<void>> Evidence::bring_tag(Node* subject, std::string tag) {
   co_return Result<void>{};
 }
 
+// A digest tag may name anything, even what is part of its own subject: until it is known to be the
+// subject of something itself it is not announced, and while it waits nobody waits for it.
 Task<Result<void>> Evidence::put_tag(Node* subject, Node* node, ContentPtr content, std::string tag,
                                      Delivery* delivery) {
-  Result<void> done = co_await walk_.ready(content, *delivery);
-  if (done) done = co_await walk_.wait_if_coming(*subject, *delivery);
-  if (done) done = co_await commits_.by_tag(content, tag, *delivery);
-  if (!done) {
-    walk_.set_failed(*node, *delivery, std::move(done).error());
-    co_return Result<void>{};
+  TS_CO_TRY(co_await walk_.ready(content, *delivery));
+  TS_CO_TRY(const bool referred, co_await refers_to(*node, *delivery));
+  if (referred && node->at[delivery->index] == Node::At::kIdle) {
+    walk_.announce(*node, {delivery});
+    Result<void> done = co_await commits_.by_digest(content, *delivery);
+    if (!done) {
+      walk_.set_failed(*node, *delivery, std::move(done).error());
+      co_return Result<void>{};
+    }
+    walk_.set_here(*node, *delivery);
   }
+  TS_CO_TRY(co_await walk_.wait_if_coming(*subject, *delivery));
+  TS_CO_TRY(co_await commits_.by_tag(content, tag, *delivery));
   ++delivery->referrers;
-  walk_.set_here(*node, *delivery);
   co_return Result<void>{};
 }
 

@@ -140,7 +140,6 @@ void GraphWalk::bring(Node& node, const Deliveries& want, bool ask_targets) {
 }
 
 Task<Result<ContentPtr>> GraphWalk::bring_below(Node& node, Deliveries want) {
-  start_visit(node, want);
   if (!std::exchange(node.visited, true) && on_node) on_node(node);
   TS_CO_TRY(ContentPtr content, co_await read(&node));
   TS_CO_TRY(co_await visit_children(content, want, 0, true));

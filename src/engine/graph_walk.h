@@ -57,6 +57,9 @@ class GraphWalk {
 
   /// Brings what is below `node` to `want`, and the node itself, by digest.
   void bring(Node& node, const Deliveries& want, bool ask_targets = true);
+  /// Says that the caller will bring `node` itself, so that others wait for it; then `set_here`,
+  /// `set_last` or `set_failed` must follow, and nothing that may wait for it may come before.
+  void announce(Node& node, const Deliveries& want) { start_visit(node, want); }
   /// Only what is below it: the node itself is left to the caller, who calls `ready`, commits it
   /// and then `set_here`.
   [[nodiscard]] Task<Result<ContentPtr>> bring_below(Node& node, Deliveries want);

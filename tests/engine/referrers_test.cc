@@ -290,6 +290,19 @@ TEST_F(Referrers, ASubjectDigestTagOfItselfEnds) {
   EXPECT_EQ(target.tag_map().at("v1"), root.digest);
 }
 
+TEST_F(Referrers, ADigestTagThatNamesAPartOfItsSubjectEnds) {
+  const oci::Manifest child = add_image(source, {.layers = {"amd"}});
+  const oci::Manifest root = add_index(source, {entry(child, "linux/amd64")}, "v1");
+  const std::string tag = "sha256-" + root.digest.hex() + ".att";
+  source.tag(tag, child.digest);
+  add_referrer(source, child, kSbom, "of the child");
+  observe(target_store, target, source);
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(target.tag_map().at(tag), child.digest);
+  expect_complete(target, source, root.digest);
+}
+
 TEST_F(Referrers, AnApiThatDoesNotAnswerIsAFailureNotAnEmptyList) {
   signed_image();
   source_store.inject({.step = Step::kReferrers,
