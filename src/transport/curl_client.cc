@@ -158,15 +158,18 @@ class Client final : public CurlClient {
   Task<TransferEnd> exchange(std::size_t shard, TransferSpec spec) {
     const Executor control = shards_.control();
     auto call = std::make_shared<Call>(control);
-    auto transfer = std::make_shared<Transfer>(
-        std::move(spec), options_, [call, control, shard](TransferEnd end) mutable {
-          auto arrive = [call, end = std::move(end)]() mutable {
-            call->end.emplace(std::move(end));
-            call->ended.notify_all();
-          };
-          if (shard == 0) return arrive();
-          asio::post(control, std::move(arrive));
-        });
+    // Weak: what is left in another shard's queue at the end must not own a timer of this one.
+    auto done = [weak = std::weak_ptr(call), control, shard](TransferEnd end) mutable {
+      auto arrive = [weak, end = std::move(end)]() mutable {
+        const auto waiting = weak.lock();
+        if (!waiting) return;
+        waiting->end.emplace(std::move(end));
+        waiting->ended.notify_all();
+      };
+      if (shard == 0) return arrive();
+      asio::post(control, std::move(arrive));
+    };
+    auto transfer = std::make_shared<Transfer>(std::move(spec), options_, std::move(done));
     on_shard(shard, [loop = loops_[shard].get(), transfer] { loop->start(transfer); });
     while (!call->end) {
       if (co_await call->ended.wait()) continue;
