@@ -50,13 +50,13 @@ const Profile* profile_from_answer(const transport::Response& response);
 /// What was learned of a registry while it was used. Facts that may change have an end.
 struct Learned {
   /// A request with `mount` was refused outright: not tried again until then.
-  std::optional<Clock::time_point> mounts_refused_until;
+  std::optional<Clock::time_point> mounts_refused_until{};
   /// A mount from another repository has worked.
   bool mounted = false;
   /// HEAD of manifests is of no use here (405, no digest).
   bool head_unusable = false;
   /// Single PUTs above this are refused (413): larger blobs go in chunks of it.
-  std::optional<std::uint64_t> largest_put;
+  std::optional<std::uint64_t> largest_put{};
   /// A PATCH was refused (404, 405, 416 at the first chunk): single PUTs only.
   bool patch_unusable = false;
   /// A manifest was refused for its missing blobs.

@@ -19,29 +19,47 @@ Task<void> yield() {
   co_await boost::asio::post(co_await current_executor(), boost::asio::use_awaitable);
 }
 
+// Keeps a call that came before its wait: bodies may wake from inside a read or write.
+class Wake {
+ public:
+  explicit Wake(Executor executor) : event_(std::move(executor)) {}
+  void call() {
+    called_ = true;
+    event_.notify_all();
+  }
+  Task<Result<void>> wait() {
+    while (!std::exchange(called_, false)) TS_CO_TRY(co_await event_.wait());
+    co_return Result<void>{};
+  }
+
+ private:
+  Event event_;
+  bool called_ = false;
+};
+
 Task<Result<std::string>> read_source(BodySource& source, std::uint64_t length) {
-  Event ready(co_await current_executor());
-  source.set_waker([&ready] { ready.notify_all(); });
+  Wake wake(co_await current_executor());
+  source.set_waker([&wake] { wake.call(); });
   std::string out(static_cast<std::size_t>(length), '\0');
   std::size_t at = 0;
   while (at < out.size()) {
     const auto read = source.read(std::as_writable_bytes(std::span(out)).subspan(at));
     if (read.flow == Flow::kFailed) co_return std::unexpected(source.failure());
     if (read.flow == Flow::kEnd) co_return fail(Errc::kNetwork, "the body ended early");
-    if (read.flow == Flow::kWait) TS_CO_TRY(co_await ready.wait());
+    if (read.flow == Flow::kWait) TS_CO_TRY(co_await wake.wait());
     if (read.flow == Flow::kMoved) at += read.bytes;
   }
   co_return out;
 }
 
 Task<Result<void>> write_sink(BodySink& sink, std::string_view body, std::size_t piece) {
-  Event ready(co_await current_executor());
-  sink.set_waker([&ready] { ready.notify_all(); });
+  Wake wake(co_await current_executor());
+  sink.set_waker([&wake] { wake.call(); });
   while (!body.empty()) {
     const auto part = body.substr(0, piece);
     const Flow flow = sink.write(std::as_bytes(std::span(part)));
     if (flow == Flow::kFailed) co_return std::unexpected(sink.failure());
-    if (flow == Flow::kWait) TS_CO_TRY(co_await ready.wait());
+    if (flow == Flow::kWait) TS_CO_TRY(co_await wake.wait());
     if (flow == Flow::kMoved) body.remove_prefix(part.size());
   }
   co_return Result<void>{};

@@ -1,0 +1,297 @@
+#include "config/login.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/task_group.h"
+#include "config/child_process.h"
+#include "config/credential_helper.h"
+#include "config/docker_credentials.h"
+#include "support/fake_clock.h"
+
+namespace transship::config {
+namespace {
+
+namespace fs = std::filesystem;
+using registry::Credential;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string read(const fs::path& path) {
+  std::ostringstream out;
+  out << std::ifstream(path).rdbuf();
+  return out.str();
+}
+
+void write(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
+
+/// A directory with helpers on PATH, and a docker configuration in it.
+class LoginTest : public testing::Test {
+ protected:
+  LoginTest() {
+    std::string name = (fs::temp_directory_path() / "transship-login-XXXXXX").string();
+    directory_ = ::mkdtemp(name.data());
+    old_path_ = ::getenv("PATH");
+    ::setenv("PATH", (directory_.string() + ":" + old_path_).c_str(), 1);
+    paths_.docker_config = directory_ / "docker" / "config.json";
+    paths_.files = {paths_.docker_config};
+  }
+  ~LoginTest() override {
+    ::setenv("PATH", old_path_.c_str(), 1);
+    fs::remove_all(directory_);
+  }
+
+  // A helper whose whole script is `body`; "$1" is the verb.
+  void helper(const std::string& name, const std::string& body) {
+    const fs::path path = directory_ / ("docker-credential-" + name);
+    write(path, "#!/bin/sh\n" + body + "\n");
+    fs::permissions(path, fs::perms::owner_all);
+  }
+  void config(std::string_view text) {
+    fs::create_directories(paths_.docker_config.parent_path());
+    write(paths_.docker_config, text);
+  }
+  Result<LoginPlace> store(std::string host, Credential credential) {
+    Result<LoginPlace> out = fail(Errc::kInternal, "not run");
+    run([&]() -> Task<Result<void>> {
+      out = co_await store_login(pool_, paths_, host, credential);
+      co_return Result<void>{};
+    });
+    return out;
+  }
+  Result<bool> remove(std::string host) {
+    Result<bool> out = fail(Errc::kInternal, "not run");
+    run([&]() -> Task<Result<void>> {
+      out = co_await remove_login(pool_, paths_, host);
+      co_return Result<void>{};
+    });
+    return out;
+  }
+  Result<std::optional<Credential>> lookup(std::string host,
+                                           DockerCredentials::Limits limits = {}) {
+    Result<std::optional<Credential>> out = fail(Errc::kInternal, "not run");
+    run([&]() -> Task<Result<void>> {
+      DockerCredentials credentials(pool_, clock_, paths_, limits);
+      out = co_await credentials.lookup(host, "");
+      co_return Result<void>{};
+    });
+    return out;
+  }
+  void run(std::function<Task<Result<void>>()> body) {
+    const auto result = run_to_end(std::move(body));
+    EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().describe());
+  }
+
+  fs::path directory_;
+  std::string old_path_;
+  CredentialPaths paths_;
+  WorkerPool pool_{2};
+  test::FakeClock clock_;
+};
+
+TEST_F(LoginTest, WritesAPrivateFileThatIsFoundAgain) {
+  const auto place = store("reg.example.com:5000", Credential("user", "pa:ss"));
+  ASSERT_TRUE(place.has_value()) << place.error().describe();
+  EXPECT_TRUE(place->plain_text);
+  EXPECT_EQ(place->where, paths_.docker_config.string());
+  struct stat status{};
+  ASSERT_EQ(::stat(paths_.docker_config.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  ASSERT_EQ(::stat(paths_.docker_config.parent_path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0700U);
+  const auto found = lookup("reg.example.com:5000");
+  ASSERT_TRUE(found.has_value() && found->has_value());
+  EXPECT_EQ((*found)->user, "user");
+  EXPECT_EQ((*found)->password, "pa:ss");
+  EXPECT_FALSE(lookup("reg.example.com")->has_value());
+}
+
+TEST_F(LoginTest, KeepsWhatElseIsInTheFile) {
+  config(
+      R"({"psFormat":"x","auths":{"other.io":{"auth":"dTpw"},"https://reg.io/v2/":{"auth":"b2xkOnB3"}},
+    "HttpHeaders":{"A":"b"},"n":[1,{"deep":null}]})");
+  ASSERT_TRUE(store("reg.io", Credential("new", "pw")).has_value());
+  const std::string text = read(paths_.docker_config);
+  EXPECT_THAT(text, HasSubstr("\"psFormat\": \"x\""));
+  EXPECT_THAT(text, HasSubstr("\"n\": [1,{\"deep\":null}]"));
+  EXPECT_THAT(text, HasSubstr("other.io"));
+  EXPECT_THAT(text, Not(HasSubstr("https://reg.io/v2/"))) << "another spelling of the same host";
+  EXPECT_EQ((*lookup("reg.io"))->user, "new");
+  EXPECT_EQ((*lookup("other.io"))->user, "u");
+}
+
+TEST_F(LoginTest, DockerHubHasItsOwnKey) {
+  ASSERT_TRUE(store("docker.io", Credential("u", "p")).has_value());
+  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"https://index.docker.io/v1/\""));
+  EXPECT_EQ((*lookup("index.docker.io"))->user, "u");
+}
+
+TEST_F(LoginTest, LogoutForgetsAllSpellings) {
+  config(R"({"auths":{"reg.io":{"auth":"dTpw"},"https://reg.io":{"auth":"dTpw"},"b":{}}})");
+  EXPECT_EQ(remove("reg.io"), true);
+  EXPECT_EQ(remove("reg.io"), false);
+  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"b\""));
+  EXPECT_FALSE(lookup("reg.io")->has_value());
+}
+
+TEST_F(LoginTest, ABrokenFileIsLeftAsItIs) {
+  config("{not json");
+  const auto place = store("reg.io", Credential("u", "p"));
+  ASSERT_FALSE(place.has_value());
+  EXPECT_THAT(place.error().message, HasSubstr("config.json"));
+  EXPECT_EQ(read(paths_.docker_config), "{not json");
+}
+
+TEST_F(LoginTest, AUserNameWithAColonIsRefused) {
+  EXPECT_EQ(store("reg.io", Credential("a:b", "p")).error().code, Errc::kInvalidArgument);
+}
+
+TEST_F(LoginTest, ASymlinkIsFollowed) {
+  fs::create_directories(directory_ / "docker");
+  write(directory_ / "real.json", "{}");
+  fs::create_symlink(directory_ / "real.json", paths_.docker_config);
+  ASSERT_TRUE(store("reg.io", Credential("u", "p")).has_value());
+  EXPECT_TRUE(fs::is_symlink(paths_.docker_config));
+  EXPECT_THAT(read(directory_ / "real.json"), HasSubstr("reg.io"));
+}
+
+TEST_F(LoginTest, AHelperKeepsTheSecret) {
+  helper("vault", "cat > " + (directory_ / "stored-$1").string());
+  config(R"({"credsStore":"vault"})");
+  const auto place = store("reg.io", Credential("user", "secret"));
+  ASSERT_TRUE(place.has_value()) << place.error().describe();
+  EXPECT_EQ(place->where, "docker-credential-vault");
+  EXPECT_FALSE(place->plain_text);
+  EXPECT_EQ(read(directory_ / "stored-store"),
+            R"({"ServerURL":"reg.io","Username":"user","Secret":"secret"})");
+  EXPECT_THAT(read(paths_.docker_config), Not(HasSubstr("secret")));
+  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"reg.io\": {}"));
+}
+
+TEST_F(LoginTest, AHelperIsAskedWithTheKeyThatDockerUses) {
+  helper("vault", R"(server=$(cat)
+echo "{\"ServerURL\":\"$server\",\"Username\":\"$server\",\"Secret\":\"s\"}")");
+  config(R"({"credHelpers":{"docker.io":"vault","reg.io":"vault"}})");
+  EXPECT_EQ((*lookup("docker.io"))->user, "https://index.docker.io/v1/");
+  EXPECT_EQ((*lookup("reg.io"))->user, "reg.io");
+  EXPECT_FALSE(lookup("other.io")->has_value());
+}
+
+TEST_F(LoginTest, AHelpersTokenIsAnIdentityToken) {
+  helper("vault", R"(echo '{"Username":"<token>","Secret":"id"}')");
+  config(R"({"credsStore":"vault"})");
+  const auto found = lookup("reg.io");
+  EXPECT_EQ((*found)->identity_token, "id");
+  EXPECT_EQ((*found)->user, "");
+}
+
+TEST_F(LoginTest, NotFoundFallsThroughToTheFile) {
+  helper("vault", "echo 'credentials not found in native keychain'; exit 1");
+  config(R"({"credsStore":"vault","auths":{"reg.io":{"auth":"dTpw"}}})");
+  EXPECT_EQ((*lookup("reg.io"))->user, "u");
+  EXPECT_FALSE(lookup("other.io")->has_value());
+}
+
+TEST_F(LoginTest, HelpersThatFailAreNamedAndTheirSecretsAreNot) {
+  struct Case {
+    const char* body;
+    Errc code;
+    const char* says;
+  };
+  const Case cases[] = {
+      {"echo 'the vault is locked'; exit 1", Errc::kIo, "the vault is locked"},
+      {R"(echo '{"Secret":"hidden"}'; exit 3)", Errc::kIo, "exit code 3"},
+      {"echo hidden", Errc::kMalformed, "not what the protocol says"},
+      {R"(echo '{"Username":"u"}')", Errc::kMalformed, "not what the protocol says"},
+      {"kill -9 $$", Errc::kIo, "137"}};
+  config(R"({"credsStore":"vault"})");
+  for (const Case& each : cases) {
+    helper("vault", each.body);
+    const auto found = lookup("reg.io");
+    ASSERT_FALSE(found.has_value()) << each.body;
+    EXPECT_EQ(found.error().code, each.code) << each.body;
+    EXPECT_THAT(found.error().message, HasSubstr(each.says));
+    EXPECT_THAT(found.error().message, HasSubstr("docker-credential-vault"));
+    EXPECT_THAT(found.error().describe(), Not(HasSubstr("hidden")));
+  }
+}
+
+TEST_F(LoginTest, AMissingHelperSaysWhatToDo) {
+  config(R"({"credsStore":"not-installed-here"})");
+  const auto found = lookup("reg.io");
+  EXPECT_EQ(found.error().code, Errc::kNotFound);
+  EXPECT_THAT(found.error().hint, HasSubstr("install docker-credential-not-installed-here"));
+}
+
+TEST_F(LoginTest, AHelpersNameIsNoPath) {
+  for (const char* name : {"../evil", "a b", "x;y", "$(x)"}) {
+    EXPECT_EQ(CredentialHelper(name).get("reg.io").error().code, Errc::kInvalidArgument);
+  }
+}
+
+TEST_F(LoginTest, AHangingHelperIsKilledWithItsChildren) {
+  helper("slow", "sleep 600 & wait");
+  CredentialHelper slow("slow", std::chrono::milliseconds(50));
+  const auto found = slow.get("reg.io");
+  EXPECT_EQ(found.error().code, Errc::kTimeout);
+}
+
+TEST_F(LoginTest, ACancelledHelperEnds) {
+  helper("slow", "sleep 600");
+  std::atomic<bool> cancelled{true};
+  const auto found = CredentialHelper("slow").get("reg.io", &cancelled);
+  EXPECT_EQ(found.error().code, Errc::kCancelled);
+}
+
+TEST_F(LoginTest, AHelperThatLeavesADaemonBehindEndsAllTheSame) {
+  helper("daemon", R"(cat >/dev/null; sleep 600 & echo $! > ")" + (directory_ / "pid").string() +
+                       R"("; echo '{"Username":"u","Secret":"s"}')");
+  const auto found = CredentialHelper("daemon").get("reg.io");
+  ASSERT_TRUE(found.has_value()) << found.error().describe();
+  EXPECT_EQ((*found)->user, "u");
+  ::kill(static_cast<pid_t>(std::stoi(read(directory_ / "pid"))), SIGKILL);
+}
+
+TEST_F(LoginTest, AHelperIsAskedOnceForAllAndAgainWhenRefused) {
+  helper("vault", "echo x >> " + (directory_ / "asked").string() +
+                      R"(; echo '{"Username":"u","Secret":"s"}')");
+  config(R"({"credsStore":"vault"})");
+  run([&]() -> Task<Result<void>> {
+    DockerCredentials credentials(pool_, clock_, paths_);
+    TaskGroup group(co_await current_executor());
+    const auto one = [](DockerCredentials& c) -> Task<Result<void>> {
+      TS_CO_TRY(const auto found, co_await c.lookup("reg.io", "a/b"));
+      EXPECT_TRUE(found.has_value());
+      co_return Result<void>{};
+    };
+    for (int i = 0; i < 20; ++i) group.spawn(one(credentials));
+    TS_CO_TRY(co_await group.join());
+    EXPECT_EQ(read(directory_ / "asked"), "x\n");
+    credentials.refused("reg.io");
+    TS_CO_TRY(co_await credentials.lookup("reg.io", ""));
+    EXPECT_EQ(read(directory_ / "asked"), "x\nx\n");
+    clock_.advance(std::chrono::minutes(6));
+    TS_CO_TRY(co_await credentials.lookup("reg.io", ""));
+    EXPECT_EQ(read(directory_ / "asked"), "x\nx\nx\n");
+    co_return Result<void>{};
+  });
+}
+
+TEST_F(LoginTest, InlineJsonComesFirst) {
+  config(R"({"auths":{"reg.io":{"auth":"dTpw"}}})");
+  paths_.inline_json = R"({"auths":{"reg.io":{"auth":"aW5saW5lOnA="}}})";
+  EXPECT_EQ((*lookup("reg.io"))->user, "inline");
+}
+
+TEST(ChildProcess, OutputIsBounded) {
+  const auto result = run_child({"yes"}, "", std::chrono::seconds(20), nullptr);
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::kTooLarge);
+}
+
+}  // namespace
+}  // namespace transship::config

@@ -1,0 +1,187 @@
+#include <gmock/gmock.h>
+
+#include "registry/body_filters.h"
+#include "rig.h"
+
+namespace transship::registry {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kContent = "0123456789abcdefghij";
+const oci::Descriptor kBlob = blob_of(kContent);
+const std::string kPath = "/v2/team/app/blobs/" + kBlob.digest.to_string();
+
+struct Read {
+  Result<void> result;
+  std::string text;
+};
+
+// Reads `range` of the blob, which is answered by `response`.
+Read read_blob(transport::Response response, oci::ByteRange range, bool slow_sink = false,
+               std::string* range_header = nullptr) {
+  Rig rig;
+  rig.http.on(Method::kGet, kPath, std::move(response));
+  Read out{fail(Errc::kInternal, "not run"), ""};
+  rig.run([&]() -> Task<Result<void>> {
+    TextSink sink(co_await current_executor());
+    if (slow_sink) sink.wait_before_each();
+    out.result = co_await rig.repository(Access::kPull)->blob(kBlob, range, sink);
+    out.text = sink.text;
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(rig.http.sent().size(), 1U);
+  EXPECT_EQ(rig.http.sent()[0].channel, transport::Channel::kBlob);
+  if (range_header != nullptr) *range_header = rig.http.sent()[0].header("Range");
+  return out;
+}
+
+transport::Response part(std::string range, std::string body) {
+  return answer(206, {{"Content-Range", std::move(range)}}, std::move(body));
+}
+
+TEST(Blob, TheWholeIsAskedWithoutARange) {
+  std::string range;
+  const Read read =
+      read_blob(answer(200, {{"Content-Length", "20"}}, kContent), {0, 20}, false, &range);
+  EXPECT_TRUE(read.result.has_value());
+  EXPECT_EQ(read.text, kContent);
+  EXPECT_EQ(range, "");
+}
+
+TEST(Blob, ARangeIsAskedAndChecked) {
+  std::string range;
+  const Read read = read_blob(part("bytes 5-9/20", "56789"), {5, 5}, false, &range);
+  EXPECT_TRUE(read.result.has_value());
+  EXPECT_EQ(read.text, "56789");
+  EXPECT_EQ(range, "bytes=5-9");
+}
+
+TEST(Blob, A200ToARangeLosesNoByte) {
+  for (const bool slow : {false, true}) {
+    for (const oci::ByteRange range :
+         {oci::ByteRange{5, 15}, oci::ByteRange{5, 5}, oci::ByteRange{0, 7}, oci::ByteRange{8, 1},
+          oci::ByteRange{7, 7}, oci::ByteRange{19, 1}}) {
+      const Read read = read_blob(answer(200, {{"Content-Length", "20"}}, kContent), range, slow);
+      EXPECT_TRUE(read.result.has_value()) << range.first;
+      EXPECT_EQ(read.text, kContent.substr(range.first, range.length));
+    }
+  }
+}
+
+TEST(Blob, AnotherRangeIsRefusedBeforeItsFirstByte) {
+  for (const char* header :
+       {"bytes 4-9/20", "bytes 5-10/20", "bytes 5-8/20", "junk", "bytes */20"}) {
+    const Read read = read_blob(part(header, "56789"), {5, 5});
+    ASSERT_FALSE(read.result.has_value()) << header;
+    EXPECT_EQ(read.result.error().code, Errc::kRange);
+    EXPECT_EQ(read.text, "");
+  }
+  const Read bare = read_blob(answer(206, {}, "56789"), {5, 5});
+  EXPECT_EQ(bare.result.error().code, Errc::kRange);
+}
+
+TEST(Blob, AnotherLengthIsRefusedBeforeItsFirstByte) {
+  const Read read = read_blob(answer(200, {{"Content-Length", "21"}}, kContent + "x"), {0, 20});
+  EXPECT_EQ(read.result.error().code, Errc::kSizeMismatch);
+  EXPECT_FALSE(read.result.error().retryable);
+  EXPECT_EQ(read.text, "");
+}
+
+TEST(Blob, ACompressedAnswerIsNamed) {
+  const Read read = read_blob(
+      answer(200, {{"Content-Length", "9"}, {"Content-Encoding", "gzip"}}, "compressed"), {0, 20});
+  EXPECT_EQ(read.result.error().code, Errc::kUnsupported);
+  EXPECT_THAT(read.result.error().message, HasSubstr("compresses"));
+}
+
+TEST(Blob, WithoutALengthTheDescriptorCounts) {
+  EXPECT_EQ(read_blob(answer(200, {}, kContent), {0, 20}).text, kContent);
+  const Read longer = read_blob(answer(200, {}, kContent + "more"), {0, 20});
+  EXPECT_EQ(longer.result.error().code, Errc::kSizeMismatch);
+  EXPECT_LE(longer.text.size(), 20U);
+  const Read shorter = read_blob(answer(200, {}, "0123"), {0, 20});
+  EXPECT_EQ(shorter.result.error().code, Errc::kNetwork);
+  EXPECT_TRUE(shorter.result.error().retryable);
+  EXPECT_THAT(shorter.result.error().message, HasSubstr("4 of 20 bytes"));
+}
+
+TEST(Blob, StatusesAreToldApart) {
+  struct Case {
+    int status;
+    const char* body;
+    Errc code;
+  };
+  const Case cases[] = {{404, R"({"errors":[{"code":"BLOB_UNKNOWN"}]})", Errc::kNotFound},
+                        {404, R"({"errors":[{"code":"NAME_UNKNOWN"}]})", Errc::kRepositoryUnknown},
+                        {416, "", Errc::kRange},
+                        {403, "", Errc::kDenied},
+                        {503, "<html>", Errc::kUnavailable}};
+  for (const Case& each : cases) {
+    const Read read = read_blob(answer(each.status, {}, each.body), {5, 5});
+    EXPECT_EQ(read.result.error().code, each.code);
+    EXPECT_EQ(read.result.error().retryable, each.status == 503);
+    EXPECT_EQ(read.result.error().http_status, each.status);
+  }
+}
+
+TEST(Blob, AnExpiredLinkMayBeAskedAgain) {
+  auto expired = answer(403, {{"Content-Type", "application/xml"}}, "<Error/>");
+  expired.redirected = true;
+  expired.final_url = transport::Url::parse("https://storage.example/x?sig=secret").value();
+  const Read read = read_blob(expired, {0, 20});
+  EXPECT_EQ(read.result.error().code, Errc::kDenied);
+  EXPECT_TRUE(read.result.error().retryable);
+  EXPECT_THAT(read.result.error().message, testing::Not(HasSubstr("secret")));
+}
+
+TEST(HasBlob, AnswersBySizeToo) {
+  struct Case {
+    transport::Response response;
+    bool there;
+  };
+  auto storage = answer(403);
+  storage.redirected = true;
+  const Case cases[] = {{answer(200, {{"Content-Length", "20"}}), true},
+                        {answer(200), true},
+                        {answer(200, {{"Content-Length", "19"}}), false},
+                        {answer(404), false},
+                        {storage, true}};
+  for (const Case& each : cases) {
+    Rig rig;
+    rig.http.on(Method::kHead, kPath, each.response);
+    rig.run([&]() -> Task<Result<void>> {
+      TS_CO_TRY(const bool there, co_await rig.repository()->has_blob(kBlob));
+      EXPECT_EQ(there, each.there);
+      co_return Result<void>{};
+    });
+  }
+}
+
+TEST(CountingSource, IsASubRange) {
+  Rig rig;
+  rig.run([&]() -> Task<Result<void>> {
+    TextSource whole(co_await current_executor(), kContent);
+    CountingSource first(whole, 7);
+    std::string buffer(100, '\0');
+    std::string seen;
+    const auto drain = [&](CountingSource& source) {
+      while (true) {
+        const auto read = source.read(std::as_writable_bytes(std::span(buffer)));
+        if (read.flow != Flow::kMoved) return read.flow;
+        seen.append(buffer, 0, read.bytes);
+      }
+    };
+    EXPECT_EQ(drain(first), Flow::kEnd);
+    EXPECT_EQ(seen, "0123456");
+    EXPECT_EQ(first.taken(), 7U);
+    CountingSource rest(whole, 13);
+    EXPECT_EQ(drain(rest), Flow::kEnd);
+    EXPECT_EQ(seen, kContent);
+    co_return Result<void>{};
+  });
+}
+
+}  // namespace
+}  // namespace transship::registry
