@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Checks which folder of src/ includes which: the include graph of docs/design.md.
+
+Usage: check_layers.py [SOURCE_ROOT]      (default: src/ beside this script's folder)
+Prints each include that is not allowed, as file:line, and ends with 1 if there is any.
+"""
+
+import pathlib
+import re
+import sys
+
+# What each folder may include: whole folders, and single headers of others.
+ALLOWED = {
+    "base": (set(), set()),
+    "oci": ({"base"}, set()),
+    "transport": ({"base"}, set()),
+    "storage": ({"base", "oci"}, set()),
+    "scheduler": ({"base"}, {"transport/admission.h"}),
+    "registry": ({"base", "oci", "transport"}, set()),
+    "engine": ({"base", "oci", "scheduler"}, {"storage/journal.h"}),
+    "server": ({"base", "oci", "storage"}, set()),
+    "config": (
+        {"base"},
+        {
+            f"{folder}/options.h"
+            for folder in (
+                "oci", "transport", "storage", "scheduler", "registry", "engine", "server")
+        },
+    ),
+    "cli": (
+        {"base", "oci", "transport", "storage", "scheduler", "registry", "engine", "server",
+         "config"},
+        set(),
+    ),
+}
+
+# Libraries that stay behind one folder's edge: no header of ours may show them.
+HIDDEN_IN_HEADERS = ("curl/", "sqlite3.h", "toml++/", "nats/")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
+
+
+def problem(folder, is_header, bracket, target):
+    """Why this include is not allowed; None when it is."""
+    if bracket == "<":
+        if is_header and target.startswith(HIDDEN_IN_HEADERS):
+            return f"<{target}> in a header: keep the library behind the .cc"
+        return None
+    other = target.split("/", 1)[0]
+    if "/" not in target or other not in ALLOWED:
+        return f'"{target}" is not written from the root of src/'
+    folders, headers = ALLOWED[folder]
+    if other == folder or other in folders or target in headers:
+        return None
+    return f"{folder} may not include {target}"
+
+
+def check_file(path, folder):
+    """Yields (line number, reason) of each include of `path` that is not allowed."""
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        reason = problem(folder, path.suffix == ".h", match[1], match[2])
+        if reason:
+            yield number, reason
+
+
+def check_tree(root):
+    """All problems below `root`, as printable lines."""
+    out = []
+    for directory in sorted(p for p in root.iterdir() if p.is_dir()):
+        if directory.name not in ALLOWED:
+            out.append(f"{directory}: a folder that the include graph does not know")
+            continue
+        for path in sorted(directory.rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                out += [f"{path}:{n}: {why}" for n, why in check_file(path, directory.name)]
+    return out
+
+
+def main(arguments):
+    default = pathlib.Path(__file__).resolve().parent.parent / "src"
+    root = pathlib.Path(arguments[0]) if arguments else default
+    problems = check_tree(root)
+    for line in problems:
+        print(line)
+    print(f"layers: {len(problems)} not allowed" if problems else "layers: as they should be")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
