@@ -251,7 +251,7 @@ Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
 
 Task<Result<Evidence::Deliveries>> Evidence::lacking_tag(const std::string& tag) {
   Deliveries want;
-  std::optional<oci::Digest> at_source;
+  std::optional<oci::Descriptor> at_source;
   for (Delivery* delivery : receivers()) {
     if (!delivery->probe && options_.overwrite) {
       want.push_back(delivery);
@@ -263,17 +263,19 @@ Task<Result<Evidence::Deliveries>> Evidence::lacking_tag(const std::string& tag)
       continue;
     }
     if (*there && !at_source) {
-      TS_CO_TRY(oci::Descriptor now, co_await source_.resolve(oci::ManifestName::by_tag(tag)));
-      at_source = now.digest;
+      TS_CO_TRY(at_source, co_await source_.resolve(oci::ManifestName::by_tag(tag)));
     }
-    if (*there && (*there)->digest == *at_source) {
+    if (*there && (*there)->digest == at_source->digest) {
       ++delivery->referrers;
+      walk_.set_here(walk_.node(*at_source), *delivery);
     } else if (*there && !options_.overwrite) {
       delivery->add_note(fmt::format("tag {} exists with another digest, and is kept", tag));
     } else {
       want.push_back(delivery);
     }
   }
+  // Where all have it, something new may still refer to it.
+  if (at_source) walk_.bring(walk_.node(*at_source), {});
   co_return want;
 }
 

@@ -168,6 +168,13 @@ Task<Result<bool>> SourceView::list_digest_tags() {
     TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
     Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
         run_.context, "list tags of " + id_.to_string(), [&] { return repository_.tags(cursor); });
+    if (!page &&
+        (page.error().code == Errc::kNotFound || page.error().code == Errc::kRepositoryUnknown ||
+         page.error().code == Errc::kUnsupported)) {
+      run_.warn("list tags of " + id_.to_string() +
+                ": there is no list; signatures under digest tags cannot be found");
+      break;
+    }
     if (!page) {
       co_return std::unexpected(
           std::move(page).error().within("list tags of " + id_.to_string()).on(Side::kSource));

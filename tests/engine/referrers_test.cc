@@ -136,6 +136,15 @@ TEST_F(Referrers, ADigestTagThatMovedIsUpdatedThoughTheImageDidNot) {
   EXPECT_EQ(target_store.calls(Step::kPutManifest), 0U);
 }
 
+TEST_F(Referrers, ANewReferrerOfAnUnchangedDigestTagIsCopied) {
+  const oci::Manifest root = image();
+  const oci::Manifest sig = cosign(root, ".sig", "signature");
+  ASSERT_TRUE(copy("v1").ok());
+  const oci::Manifest late = add_referrer(source, sig, kSbom, "late");
+  ASSERT_TRUE(copy("v1").ok());
+  EXPECT_NE(target.find(ManifestName::by_digest(late.digest)), nullptr);
+}
+
 TEST_F(Referrers, ANewReferrerOfAnUnchangedImageIsCopied) {
   const oci::Manifest root = image();
   ASSERT_TRUE(copy("v1").ok());
@@ -313,6 +322,17 @@ TEST_F(Referrers, AnApiThatDoesNotAnswerIsAFailureNotAnEmptyList) {
   EXPECT_EQ(report.items.at(0).error->code, Errc::kUnavailable);
   EXPECT_EQ(report.items[0].error->side, Side::kSource);
   EXPECT_FALSE(target.tag_map().contains("v1"));
+}
+
+TEST_F(Referrers, ASourceWithoutATagListIsAWarning) {
+  const oci::Manifest root = signed_image();
+  source_store.inject({.step = Step::kTags,
+                       .times = 10,
+                       .error = {.code = Errc::kUnsupported, .message = "HTTP 405"}});
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(report.warnings.size(), 1U);
+  expect_complete(target, source, root.digest);
 }
 
 TEST_F(Referrers, OneTargetWithoutEvidenceDoesNotHoldTheOther) {
