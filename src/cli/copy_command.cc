@@ -19,8 +19,9 @@ namespace transship::cli {
 namespace {
 
 Result<engine::CopyOptions> copy_options(const CopyArguments& arguments) {
-  engine::CopyOptions options{.overwrite = arguments.overwrite == "always",
-                              .dry_run = arguments.dry_run};
+  engine::CopyOptions options;
+  options.overwrite = arguments.overwrite == "always";
+  options.dry_run = arguments.dry_run;
   using Which = engine::ReferrerChoice::Which;
   if (arguments.referrers == "none") {
     options.referrers.which = Which::kNone;
@@ -134,7 +135,7 @@ class CopyRun {
 }  // namespace
 
 int run_copy(const CommonArguments& common, const CopyArguments& arguments) {
-  Stores stores(arguments.network, common.verbose);
+  Stores stores(arguments.network);
   CopyRun run(stores, common, arguments);
   return run_program(stores.shards(), common.json, [&] { return run.run(); });
 }

@@ -33,7 +33,7 @@ Task<Result<int>> show(Stores& stores, const CommonArguments& common,
 }  // namespace
 
 int run_show(const CommonArguments& common, const ShowArguments& arguments) {
-  Stores stores(arguments.network, common.verbose);
+  Stores stores(arguments.network);
   return run_program(stores.shards(), common.json, [&] { return show(stores, common, arguments); });
 }
 

@@ -21,7 +21,10 @@ namespace transship::cli {
 /// gates, the HTTP client, credentials, registries by host. Outlives what it opens.
 class Stores {
  public:
-  Stores(const NetworkArguments& arguments, int verbose);
+  explicit Stores(const NetworkArguments& arguments);
+  /// With credentials from elsewhere: login's check of what was typed.
+  Stores(const NetworkArguments& arguments,
+         std::unique_ptr<registry::CredentialSource> credentials);
   Stores(const Stores&) = delete;
   Stores& operator=(const Stores&) = delete;
   ~Stores();
@@ -39,8 +42,8 @@ class Stores {
 
  private:
   NetworkArguments arguments_;
-  Shards shards_;
   WorkerPool workers_;
+  Shards shards_;
   MemoryBudget memory_;
   std::unique_ptr<scheduler::Gates> gates_;
   std::unique_ptr<transport::HttpClient> http_;
@@ -48,6 +51,9 @@ class Stores {
   std::unique_ptr<storage::FileIo> files_;
   std::map<std::string, std::unique_ptr<registry::Registry>> registries_;
 };
+
+/// Where credentials are looked for; `auth_file`: --authfile, or "".
+config::CredentialPaths credential_paths(const std::string& auth_file);
 
 /// How a reference names its manifest at the source: digest, tag, or "latest".
 oci::ManifestName manifest_name(const oci::Reference& reference);

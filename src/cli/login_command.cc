@@ -1,0 +1,116 @@
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/program.h"
+#include "cli/stores.h"
+#include "config/login.h"
+
+namespace transship::cli {
+
+namespace {
+
+// Echo is off while a password is typed, whatever ends the typing.
+class SilentTerminal {
+ public:
+  SilentTerminal() {
+    active_ = tcgetattr(STDIN_FILENO, &before_) == 0;
+    if (!active_) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+  }
+  SilentTerminal(const SilentTerminal&) = delete;
+  SilentTerminal& operator=(const SilentTerminal&) = delete;
+  ~SilentTerminal() {
+    if (!active_) return;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    std::fputc('\n', stderr);
+  }
+
+ private:
+  termios before_{};
+  bool active_ = false;
+};
+
+std::string read_line() {
+  std::string line;
+  std::getline(std::cin, line);
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+// What was typed or piped; before any event loop runs, so that reading may block.
+Result<registry::Credential> read_credential(const LoginArguments& arguments) {
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  std::string user = arguments.user;
+  if (user.empty()) {
+    if (arguments.password_stdin || !terminal) {
+      return fail(Errc::kInvalidArgument, "login: no user: pass --username");
+    }
+    std::fputs("Username: ", stderr);
+    user = read_line();
+  }
+  if (!arguments.password_stdin && !terminal) {
+    return std::unexpected(Error{.code = Errc::kInvalidArgument,
+                                 .message = "login: standard input is no terminal",
+                                 .hint = "pipe the password in, with --password-stdin"});
+  }
+  registry::Credential credential;
+  credential.user = std::move(user);
+  if (arguments.password_stdin) {
+    credential.password = read_line();
+  } else {
+    std::fputs("Password: ", stderr);
+    const SilentTerminal silent;
+    credential.password = read_line();
+  }
+  if (credential.password.empty()) return fail(Errc::kInvalidArgument, "login: empty password");
+  return credential;
+}
+
+Task<Result<int>> login(Stores& stores, const LoginArguments& arguments,
+                        const registry::Credential& credential) {
+  TS_CO_TRY(co_await stores.registry(arguments.host).check_login());
+  const auto paths = credential_paths(arguments.network.auth_file);
+  TS_CO_TRY(const auto place,
+            co_await config::store_login(stores.workers(), paths, arguments.host, credential));
+  std::printf("logged in to %s; stored in %s\n", arguments.host.c_str(), place.where.c_str());
+  if (place.plain_text) {
+    std::fputs("the password lies there unencrypted: a credential helper would keep it safer\n",
+               stderr);
+  }
+  co_return kDone;
+}
+
+Task<Result<int>> logout(WorkerPool& pool, const LoginArguments& arguments) {
+  const auto paths = credential_paths(arguments.network.auth_file);
+  TS_CO_TRY(const bool removed, co_await config::remove_login(pool, paths, arguments.host));
+  std::printf(removed ? "logged out of %s\n" : "not logged in to %s\n", arguments.host.c_str());
+  co_return kDone;
+}
+
+}  // namespace
+
+int run_login(const CommonArguments& common, const LoginArguments& arguments) {
+  if (arguments.logout) {
+    WorkerPool pool(1);
+    Shards shards(1);
+    return run_program(shards, common.json, [&] { return logout(pool, arguments); });
+  }
+  const auto credential = read_credential(arguments);
+  if (!credential) {
+    print_error(credential.error(), common.json);
+    return kUsage;
+  }
+  Stores stores(arguments.network, std::make_unique<registry::FixedCredential>(*credential));
+  return run_program(stores.shards(), common.json,
+                     [&] { return login(stores, arguments, *credential); });
+}
+
+}  // namespace transship::cli

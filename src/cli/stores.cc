@@ -1,0 +1,113 @@
+#include "cli/stores.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "transport/curl_client.h"
+
+namespace transship::cli {
+
+namespace {
+
+constexpr std::size_t kWorkers = 4;
+// What the program needs besides bodies: code, TLS, curl, journals. Measured, rounded up.
+constexpr std::uint64_t kFixedMemory = 24ULL << 20U;
+
+transport::Options transport_options(const NetworkArguments& arguments) {
+  transport::Options options;
+  options.ca_file = arguments.ca;
+  options.cert_file = arguments.cert;
+  options.key_file = arguments.key;
+  options.certs_directories = transport::default_certs_directories();
+  for (const auto& host : arguments.plain_http) options.plain_http.insert(to_lower(host));
+  for (const auto& host : arguments.allow_private_redirects) {
+    options.allow_private_redirects.insert(to_lower(host));
+  }
+  options.max_connections = arguments.max_connections;
+  return options;
+}
+
+std::size_t body_budget(std::uint64_t memory) {
+  return static_cast<std::size_t>(memory > 2 * kFixedMemory ? memory - kFixedMemory : memory / 2);
+}
+
+bool named(const std::vector<std::string>& hosts, const std::string& host) {
+  const std::string bare = host.substr(0, host.rfind(':'));
+  return std::ranges::any_of(
+      hosts, [&](const std::string& text) { return iequals(text, host) || iequals(text, bare); });
+}
+
+}  // namespace
+
+config::CredentialPaths credential_paths(const std::string& auth_file) {
+  std::optional<std::filesystem::path> named_file;
+  if (!auth_file.empty()) named_file = auth_file;
+  return config::CredentialPaths::find(config::process_environment, named_file);
+}
+
+Stores::Stores(const NetworkArguments& arguments) : Stores(arguments, nullptr) {
+  credentials_ = std::make_unique<config::DockerCredentials>(workers_, real_time(),
+                                                             credential_paths(arguments.auth_file));
+}
+
+Stores::Stores(const NetworkArguments& arguments,
+               std::unique_ptr<registry::CredentialSource> credentials)
+    : arguments_(arguments),
+      workers_(kWorkers),
+      shards_(arguments.shards),
+      memory_(body_budget(arguments.memory_bytes)),
+      credentials_(std::move(credentials)) {
+  gates_ = std::make_unique<scheduler::Gates>(
+      shards_.control(), real_time(),
+      scheduler::Options{.max_connections = arguments.max_connections});
+  http_ = transport::make_http_client(shards_, transport_options(arguments), *gates_);
+  files_ = storage::make_file_io(shards_.control(), workers_, storage::Backend::kAuto);
+}
+
+Stores::~Stores() = default;
+
+registry::Registry& Stores::registry(const std::string& host) {
+  auto& slot = registries_[host];
+  if (!slot) {
+    registry::Options options;
+    options.manifest_bytes = arguments_.max_manifest_bytes;
+    if (named(arguments_.plain_http, host)) options.tls = registry::Tls::kOff;
+    slot = std::make_unique<registry::Registry>(*http_, *credentials_, real_time(), options, host);
+  }
+  return *slot;
+}
+
+Task<Result<std::unique_ptr<oci::SourceRepository>>> Stores::source(
+    const oci::Reference& reference) {
+  if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
+    co_return registry(remote->host).repository(remote->repository, registry::Access::kPull);
+  }
+  co_return fail(Errc::kUnsupported, "layouts");
+}
+
+Task<Result<std::unique_ptr<oci::TargetRepository>>> Stores::target(
+    const oci::Reference& reference) {
+  if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
+    co_return registry(remote->host).repository(remote->repository, registry::Access::kPush);
+  }
+  co_return fail(Errc::kUnsupported, "layouts");
+}
+
+oci::ManifestName manifest_name(const oci::Reference& reference) {
+  if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
+    if (remote->digest) return oci::ManifestName::by_digest(*remote->digest);
+    return oci::ManifestName::by_tag(remote->tag ? remote->tag->str() : "latest");
+  }
+  const auto& layout = std::get<oci::LayoutReference>(reference);
+  if (layout.digest) return oci::ManifestName::by_digest(*layout.digest);
+  return oci::ManifestName::by_tag(layout.name.value_or(""));
+}
+
+std::string target_tag(const oci::Reference& reference, const std::string& fallback) {
+  if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
+    return remote->tag ? remote->tag->str() : fallback;
+  }
+  return std::get<oci::LayoutReference>(reference).name.value_or(fallback);
+}
+
+}  // namespace transship::cli
