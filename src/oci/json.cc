@@ -20,10 +20,12 @@ namespace bj = boost::json;
 // stopped the parser.
 class StrictHandler {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): Boost.JSON asks for these names.
   static constexpr std::size_t max_object_size = bj::object::max_size();
   static constexpr std::size_t max_array_size = bj::array::max_size();
   static constexpr std::size_t max_key_size = bj::string::max_size();
   static constexpr std::size_t max_string_size = bj::string::max_size();
+  // NOLINTEND(readability-identifier-naming)
 
   explicit StrictHandler(std::size_t max_values) : values_left_(max_values) { stack_.reset(); }
 
