@@ -1,109 +1,109 @@
 #include "storage/file_io.h"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <random>
+#include <string_view>
 
-#include "storage/backends.h"
+#include "base/log.h"
 
 namespace transship::storage {
 
 namespace {
 
+// The kernel moves at most 2 GiB - 4 KiB at once; turns this long let cancellation in.
+constexpr std::size_t kMaxStep = 8U << 20U;
+
+bool try_again(std::int64_t outcome) { return outcome == -EINTR || outcome == -EAGAIN; }
+
+Error step_error(std::int64_t outcome, std::string_view action) {
+  return errno_error(static_cast<int>(-outcome), action);
+}
+
 bool uring_forbidden() {
-  const char* value = std::getenv("TRANSSHIP_NO_URING");
-  return value != nullptr && std::strcmp(value, "0") != 0 && *value != '\0';
-}
-
-// Before Linux 5.6, or under a seccomp profile that does not know openat2.
-Result<File> open_by_component(const File& root, const std::filesystem::path& name, int flags,
-                               mode_t mode) {
-  File at(::dup(root.fd()));
-  for (auto part = name.begin(); part != name.end(); ++part) {
-    const bool last = std::next(part) == name.end();
-    if (*part == ".." || part->is_absolute()) {
-      return fail(Errc::kInvalidArgument, "a path out of its tree: " + name.string());
-    }
-    const int how = last ? flags : O_RDONLY | O_DIRECTORY;
-    File next(::openat(at.fd(), part->c_str(), how | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!next) return std::unexpected(errno_error(errno, "open " + name.string()));
-    at = std::move(next);
-  }
-  return at;
-}
-
-Result<void> write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(errno_error(errno, "write"));
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
+  const char* const text = std::getenv("TRANSSHIP_NO_URING");
+  return text != nullptr && std::string_view(text) == "1";
 }
 
 }  // namespace
 
-File::~File() {
-  if (fd_ >= 0) ::close(fd_);
+FileIo::FileIo(Executor executor, WorkerPool& pool) : executor_(std::move(executor)), pool_(pool) {}
+
+FileIo::~FileIo() = default;
+
+FileIo& FileIo::on(const Executor& executor) {
+  if (executor == executor_) return *this;
+  for (const auto& other : others_) {
+    if (other->executor() == executor) return *other;
+  }
+  auto made = make_file_io(executor, pool_, backend());
+  // A ring may be refused later than the first one was (locked memory, descriptors).
+  if (!made) made = make_pool_io(executor, pool_);
+  return *others_.emplace_back(std::move(made));
+}
+
+Task<Result<std::size_t>> FileIo::read_at(int file, std::span<std::byte> out,
+                                          std::uint64_t offset) {
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    TS_CO_TRY(co_await check_cancelled());
+    const std::int64_t n = co_await run({.kind = Step::Kind::kRead,
+                                         .file = file,
+                                         .memory = out.data() + filled,
+                                         .bytes = std::min(out.size() - filled, kMaxStep),
+                                         .offset = offset + filled});
+    if (try_again(n)) continue;
+    if (n < 0) co_return std::unexpected(step_error(n, "read"));
+    if (n == 0) break;
+    filled += static_cast<std::size_t>(n);
+  }
+  co_return filled;
+}
+
+Task<Result<void>> FileIo::write_at(int file, std::span<const std::byte> bytes,
+                                    std::uint64_t offset) {
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    TS_CO_TRY(co_await check_cancelled());
+    const std::int64_t n = co_await run({.kind = Step::Kind::kWrite,
+                                         .file = file,
+                                         // One step type serves both directions; writes only read.
+                                         .memory = const_cast<std::byte*>(bytes.data()) + written,
+                                         .bytes = std::min(bytes.size() - written, kMaxStep),
+                                         .offset = offset + written});
+    if (try_again(n)) continue;
+    if (n < 0) co_return std::unexpected(step_error(n, "write"));
+    if (n == 0) co_return fail(Errc::kNoSpace, "write: the device takes no more bytes");
+    written += static_cast<std::size_t>(n);
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> FileIo::fsync(int file) {
+  co_return co_await sync({.kind = Step::Kind::kSync, .file = file});
+}
+
+Task<Result<void>> FileIo::fdatasync(int file) {
+  co_return co_await sync({.kind = Step::Kind::kDataSync, .file = file});
+}
+
+Task<Result<void>> FileIo::sync(Step step) {
+  while (true) {
+    TS_CO_TRY(co_await check_cancelled());
+    const std::int64_t n = co_await run(step);
+    if (try_again(n)) continue;
+    if (n < 0) co_return std::unexpected(step_error(n, "fsync"));
+    co_return Result<void>{};
+  }
 }
 
 std::unique_ptr<FileIo> make_file_io(Executor executor, WorkerPool& pool, Backend backend) {
   if (backend != Backend::kPool && !uring_forbidden()) {
-    if (auto uring = make_uring_io(executor)) return uring;
+    if (auto uring = make_uring_io(executor, pool)) return uring;
+    log_debug("files: io_uring is refused here");
   }
+  if (backend == Backend::kUring) return nullptr;
   return make_pool_io(std::move(executor), pool);
-}
-
-Result<void> replace_file(const std::filesystem::path& directory, const std::string& name,
-                          std::string_view bytes, mode_t mode) {
-  static thread_local std::mt19937_64 random{std::random_device{}()};
-  const auto temporary = directory / ("." + name + "." + std::to_string(random()));
-  const auto final_path = directory / name;
-  File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!file) return std::unexpected(errno_error(errno, "write " + final_path.string()));
-  Result<void> written = write_all(file.fd(), bytes);
-  if (written && ::fsync(file.fd()) != 0) written = std::unexpected(errno_error(errno, "fsync"));
-  if (written && ::rename(temporary.c_str(), final_path.c_str()) != 0) {
-    written = std::unexpected(errno_error(errno, "rename"));
-  }
-  if (!written) {
-    ::unlink(temporary.c_str());
-    return std::unexpected(std::move(written).error().within(final_path.string()));
-  }
-  return sync_directory(directory);
-}
-
-Result<File> open_beneath(const std::filesystem::path& directory, const std::filesystem::path& name,
-                          int flags, mode_t mode) {
-  File root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) return std::unexpected(errno_error(errno, "open " + directory.string()));
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
-  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  const long fd = ::syscall(SYS_openat2, root.fd(), name.c_str(), &how, sizeof how);
-  if (fd >= 0) return File(static_cast<int>(fd));
-  if (errno == ENOSYS || errno == EPERM) return open_by_component(root, name, flags, mode);
-  if (errno == ELOOP || errno == EXDEV) {
-    return fail(Errc::kUntrusted, "open " + (directory / name).string() +
-                                      ": a symbolic link, or a way out of the tree");
-  }
-  return std::unexpected(errno_error(errno, "open " + (directory / name).string()));
-}
-
-Result<void> sync_directory(const std::filesystem::path& directory) {
-  File file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!file || ::fsync(file.fd()) != 0) {
-    return std::unexpected(errno_error(errno, "fsync " + directory.string()));
-  }
-  return {};
 }
 
 }  // namespace transship::storage

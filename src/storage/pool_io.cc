@@ -2,62 +2,40 @@
 
 #include <cerrno>
 
-#include "storage/backends.h"
+#include "storage/file_io.h"
 
 namespace transship::storage {
 
 namespace {
 
-Result<std::size_t> read_fully(int fd, std::span<std::byte> bytes, std::uint64_t offset) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n =
-        ::pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(errno_error(errno, "read"));
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
-
-Result<void> write_fully(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n =
-        ::pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(errno_error(errno, "write"));
-    done += static_cast<std::size_t>(n);
-  }
-  return {};
-}
-
+/// pread and pwrite on the pool's threads.
 class PoolIo final : public FileIo {
  public:
-  PoolIo(Executor executor, WorkerPool& pool) : executor_(std::move(executor)), pool_(pool) {}
-
-  Executor executor() const override { return executor_; }
+  PoolIo(Executor executor, WorkerPool& pool) : FileIo(std::move(executor), pool) {}
   Backend backend() const override { return Backend::kPool; }
 
-  Task<Result<std::size_t>> read_at(int fd, std::span<std::byte> bytes,
-                                    std::uint64_t offset) override {
-    co_return co_await pool_.run([=] { return read_fully(fd, bytes, offset); });
-  }
-  Task<Result<void>> write_at(int fd, std::span<const std::byte> bytes,
-                              std::uint64_t offset) override {
-    co_return co_await pool_.run([=] { return write_fully(fd, bytes, offset); });
-  }
-  Task<Result<void>> sync(int fd, bool data_only) override {
-    co_return co_await pool_.run([=]() -> Result<void> {
-      if ((data_only ? ::fdatasync(fd) : ::fsync(fd)) == 0) return {};
-      return std::unexpected(errno_error(errno, "fsync"));
-    });
+ private:
+  static std::int64_t call(const Step& step) {
+    const auto offset = static_cast<off_t>(step.offset);
+    switch (step.kind) {
+      case Step::Kind::kRead:
+        return ::pread(step.file, step.memory, step.bytes, offset);
+      case Step::Kind::kWrite:
+        return ::pwrite(step.file, step.memory, step.bytes, offset);
+      case Step::Kind::kSync:
+        return ::fsync(step.file);
+      case Step::Kind::kDataSync:
+        return ::fdatasync(step.file);
+    }
+    return 0;
   }
 
- private:
-  Executor executor_;
-  WorkerPool& pool_;
+  Task<std::int64_t> run(Step step) override {
+    co_return co_await pool().run([step]() -> std::int64_t {
+      const std::int64_t n = call(step);
+      return n < 0 ? -errno : n;
+    });
+  }
 };
 
 }  // namespace

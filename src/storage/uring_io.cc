@@ -4,168 +4,181 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
-#include <cerrno>
+#include <boost/asio/use_awaitable.hpp>
+#include <cassert>
+#include <deque>
+#include <functional>
 
-#include "base/event.h"
-#include "storage/backends.h"
+#include "storage/file_io.h"
 
 namespace transship::storage {
 namespace asio = boost::asio;
 
 namespace {
 
-constexpr unsigned kEntries = 128;
-// What is submitted must fit the completion ring, which is twice as large.
-constexpr std::size_t kMostInFlight = kEntries;
+// Operations in the kernel at once. Callers beyond that wait in order; each waits for its one
+// operation, so the queue is bounded by the number of callers.
+constexpr unsigned kDepth = 128;
 
-struct Operation {
-  explicit Operation(Executor executor) : done(std::move(executor)) {}
-  Event done;
-  bool finished = false;
-  int result = 0;
-};
+/// One ring, on one shard. What callers ask for in one turn of the loop goes to the kernel in one
+/// system call; what it has done is told through an eventfd, which is watched only while something
+/// is under way, so that an idle ring does not keep its loop running.
+class Ring : public std::enable_shared_from_this<Ring> {
+ public:
+  using Done = std::move_only_function<void(std::int64_t)>;
 
-// The ring and what watches it. Shared with handlers that may still be queued when the owner goes.
-struct Ring : std::enable_shared_from_this<Ring> {
-  explicit Ring(Executor e) : executor(std::move(e)), notifier(executor), room(executor) {}
+  struct Operation {
+    std::function<void(io_uring_sqe*)> prepare;
+    Done done;
+  };
+
+  static std::shared_ptr<Ring> make(const Executor& executor) {
+    auto ring = std::make_shared<Ring>(executor);
+    return ring->open() ? ring : nullptr;
+  }
+
+  explicit Ring(const Executor& executor) : executor_(executor), event_(executor) {}
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   ~Ring() {
-    if (ready) io_uring_queue_exit(&uring);
+    if (open_) io_uring_queue_exit(&ring_);
   }
 
-  bool open() {
-    if (io_uring_queue_init(kEntries, &uring, 0) != 0) return false;
-    ready = true;
-    const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0) return false;
-    notifier.assign(fd);
-    return io_uring_register_eventfd(&uring, fd) == 0;
-  }
-
-  // Submissions of one turn of the loop go in one system call.
-  void submit_soon() {
-    if (submit_queued) return;
-    submit_queued = true;
-    asio::post(executor, [self = shared_from_this()] {
-      self->submit_queued = false;
-      io_uring_submit(&self->uring);
-      self->watch();
+  void push(Operation* operation) {
+    queue_.push_back(operation);
+    if (flush_due_) return;
+    flush_due_ = true;
+    asio::post(executor_, [self = shared_from_this()] {
+      self->flush_due_ = false;
+      self->flush();
     });
   }
 
-  void watch() {
-    if (watching || in_flight == 0) return;
-    watching = true;
-    notifier.async_wait(asio::posix::stream_descriptor::wait_read,
-                        [self = shared_from_this()](boost::system::error_code ec) {
-                          self->watching = false;
-                          if (ec) return;
-                          self->reap();
-                          self->watch();
-                        });
+  bool idle() const { return in_flight_ == 0 && queue_.empty(); }
+
+ private:
+  bool open() {
+    if (io_uring_queue_init(kDepth, &ring_, 0) != 0) return false;
+    open_ = true;
+    const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) return false;
+    event_.assign(fd);
+    return knows_operations() && io_uring_register_eventfd(&ring_, fd) == 0;
+  }
+
+  // Linux 5.6 has all of them; before that a ring opens and then refuses plain reads.
+  bool knows_operations() {
+    io_uring_probe* const probe = io_uring_get_probe_ring(&ring_);
+    if (probe == nullptr) return false;
+    const bool all = io_uring_opcode_supported(probe, IORING_OP_READ) != 0 &&
+                     io_uring_opcode_supported(probe, IORING_OP_WRITE) != 0 &&
+                     io_uring_opcode_supported(probe, IORING_OP_FSYNC) != 0;
+    io_uring_free_probe(probe);
+    return all;
+  }
+
+  void flush() {
+    while (!queue_.empty() && in_flight_ < kDepth) {
+      io_uring_sqe* const sqe = io_uring_get_sqe(&ring_);
+      if (sqe == nullptr) break;
+      queue_.front()->prepare(sqe);
+      io_uring_sqe_set_data(sqe, queue_.front());
+      queue_.pop_front();
+      ++in_flight_;
+    }
+    // Cached reads are done when this returns: no need to be told of them.
+    io_uring_cq_eventfd_toggle(&ring_, false);
+    const int submitted = io_uring_submit(&ring_);
+    io_uring_cq_eventfd_toggle(&ring_, true);
+    reap();
+    // Entries that the kernel did not take (EAGAIN, EBUSY: short of memory) stay in the ring.
+    if (submitted < 0 || io_uring_sq_ready(&ring_) > 0) retry_later();
+    watch();
+  }
+
+  void retry_later() {
+    if (flush_due_) return;
+    flush_due_ = true;
+    asio::post(executor_, [self = shared_from_this()] {
+      self->flush_due_ = false;
+      self->flush();
+    });
   }
 
   void reap() {
-    std::uint64_t count = 0;
-    while (::read(notifier.native_handle(), &count, sizeof count) > 0) {
-    }
     io_uring_cqe* cqe = nullptr;
-    while (io_uring_peek_cqe(&uring, &cqe) == 0) {
-      auto* operation = static_cast<Operation*>(io_uring_cqe_get_data(cqe));
-      operation->result = cqe->res;
-      operation->finished = true;
-      operation->done.notify_all();
-      io_uring_cqe_seen(&uring, cqe);
-      --in_flight;
+    while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+      auto* const operation = static_cast<Operation*>(io_uring_cqe_get_data(cqe));
+      const std::int64_t outcome = cqe->res;
+      io_uring_cqe_seen(&ring_, cqe);
+      --in_flight_;
+      // The caller goes on inside this call, and its operation is gone afterwards.
+      Done done = std::move(operation->done);
+      done(outcome);
     }
-    room.notify_all();
+    if (!queue_.empty()) retry_later();
   }
 
-  Executor executor;
-  io_uring uring{};
-  bool ready = false;
-  asio::posix::stream_descriptor notifier;
-  bool watching = false;
-  bool submit_queued = false;
-  std::size_t in_flight = 0;
-  Event room;
+  void watch() {
+    if (in_flight_ == 0) {
+      if (watching_) event_.cancel();
+      return;
+    }
+    if (watching_) return;
+    watching_ = true;
+    event_.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [self = shared_from_this()](boost::system::error_code) {
+                        self->watching_ = false;
+                        std::uint64_t count = 0;
+                        // Non-blocking; nothing there after a cancelled wait.
+                        [[maybe_unused]] const auto n =
+                            ::read(self->event_.native_handle(), &count, sizeof count);
+                        self->reap();
+                        self->watch();
+                      });
+  }
+
+  Executor executor_;
+  asio::posix::stream_descriptor event_;
+  io_uring ring_{};
+  std::deque<Operation*> queue_;
+  unsigned in_flight_ = 0;
+  bool open_ = false, flush_due_ = false, watching_ = false;
 };
 
 class UringIo final : public FileIo {
  public:
-  explicit UringIo(std::shared_ptr<Ring> ring) : ring_(std::move(ring)) {}
-  UringIo(const UringIo&) = delete;
-  UringIo& operator=(const UringIo&) = delete;
-  ~UringIo() override {
-    boost::system::error_code ignored;
-    ring_->notifier.cancel(ignored);
-  }
-
-  Executor executor() const override { return ring_->executor; }
+  UringIo(Executor executor, WorkerPool& pool, std::shared_ptr<Ring> ring)
+      : FileIo(std::move(executor), pool), ring_(std::move(ring)) {}
+  ~UringIo() override { assert(ring_->idle() && "a file operation outlives its FileIo"); }
   Backend backend() const override { return Backend::kUring; }
 
-  Task<Result<std::size_t>> read_at(int fd, std::span<std::byte> bytes,
-                                    std::uint64_t offset) override {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const int n = co_await run([=](io_uring_sqe* sqe) {
-        io_uring_prep_read(sqe, fd, bytes.data() + done, piece(bytes.size() - done), offset + done);
-      });
-      if (n == -EINTR || n == -EAGAIN) continue;
-      if (n < 0) co_return std::unexpected(errno_error(-n, "read"));
-      if (n == 0) break;
-      done += static_cast<std::size_t>(n);
-    }
-    co_return done;
-  }
-
-  Task<Result<void>> write_at(int fd, std::span<const std::byte> bytes,
-                              std::uint64_t offset) override {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const int n = co_await run([=](io_uring_sqe* sqe) {
-        io_uring_prep_write(sqe, fd, bytes.data() + done, piece(bytes.size() - done),
-                            offset + done);
-      });
-      if (n == -EINTR || n == -EAGAIN) continue;
-      if (n < 0) co_return std::unexpected(errno_error(-n, "write"));
-      done += static_cast<std::size_t>(n);
-    }
-    co_return Result<void>{};
-  }
-
-  Task<Result<void>> sync(int fd, bool data_only) override {
-    const int n = co_await run([=](io_uring_sqe* sqe) {
-      io_uring_prep_fsync(sqe, fd, data_only ? IORING_FSYNC_DATASYNC : 0);
-    });
-    if (n < 0) co_return std::unexpected(errno_error(-n, "fsync"));
-    co_return Result<void>{};
-  }
-
  private:
-  static unsigned piece(std::size_t size) {
-    return static_cast<unsigned>(std::min<std::size_t>(size, 1U << 30U));
+  static void prepare(const Step& step, io_uring_sqe* sqe) {
+    const auto bytes = static_cast<unsigned>(step.bytes);
+    switch (step.kind) {
+      case Step::Kind::kRead:
+        return io_uring_prep_read(sqe, step.file, step.memory, bytes, step.offset);
+      case Step::Kind::kWrite:
+        return io_uring_prep_write(sqe, step.file, step.memory, bytes, step.offset);
+      case Step::Kind::kSync:
+        return io_uring_prep_fsync(sqe, step.file, 0);
+      case Step::Kind::kDataSync:
+        return io_uring_prep_fsync(sqe, step.file, IORING_FSYNC_DATASYNC);
+    }
   }
 
-  // Blind to cancellation: the kernel holds the caller's buffer until it is done.
-  template <class Prepare>
-  Task<int> run(Prepare prepare) {
-    const auto ring = ring_;
-    while (ring->in_flight >= kMostInFlight) co_await ring->room.wait_uncancelled();
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring->uring);
-    if (sqe == nullptr) {
-      io_uring_submit(&ring->uring);
-      sqe = io_uring_get_sqe(&ring->uring);
-    }
-    if (sqe == nullptr) co_return -EBUSY;
-    Operation operation(ring->executor);
-    prepare(sqe);
-    io_uring_sqe_set_data(sqe, &operation);
-    ++ring->in_flight;
-    ring->submit_soon();
-    while (!operation.finished) co_await operation.done.wait_uncancelled();
-    co_return operation.result;
+  // The operation lives in this frame, which the kernel's answer alone resumes: the handler takes
+  // no cancellation slot.
+  Task<std::int64_t> run(Step step) override {
+    Ring::Operation operation{.prepare = [&step](io_uring_sqe* sqe) { prepare(step, sqe); },
+                              .done = nullptr};
+    co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::int64_t)>(
+        [this, &operation](auto handler) {
+          operation.done = std::move(handler);
+          ring_->push(&operation);
+        },
+        asio::use_awaitable);
   }
 
   std::shared_ptr<Ring> ring_;
@@ -173,10 +186,10 @@ class UringIo final : public FileIo {
 
 }  // namespace
 
-std::unique_ptr<FileIo> make_uring_io(Executor executor) {
-  auto ring = std::make_shared<Ring>(std::move(executor));
-  if (!ring->open()) return nullptr;
-  return std::make_unique<UringIo>(std::move(ring));
+std::unique_ptr<FileIo> make_uring_io(Executor executor, WorkerPool& pool) {
+  auto ring = Ring::make(executor);
+  if (!ring) return nullptr;
+  return std::make_unique<UringIo>(std::move(executor), pool, std::move(ring));
 }
 
 }  // namespace transship::storage
