@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,7 +165,8 @@ Result<ChildResult> run_child(const std::vector<std::string>& arguments, const s
   from_child.write_end.close();
   const int output = from_child.read_end.get();
   ::fcntl(output, F_SETFL, O_NONBLOCK);
-  const Descriptor process(::pidfd_open(child, 0));
+  // The library's own wrapper is declared without C linkage in glibc 2.36.
+  const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   ChildResult result;
   Result<void> ended = process.get() < 0
                            ? std::unexpected(errno_error(errno, "pidfd_open"))

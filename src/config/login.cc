@@ -73,7 +73,9 @@ Result<void> write_all(int fd, std::string_view text, const std::string& name) {
 // A reader sees the old file or the new one, and nobody else ever sees either.
 Result<void> replace_file(fs::path path, std::string_view text) {
   std::error_code ec;
-  if (fs::is_symlink(path, ec)) path = fs::canonical(path, ec);
+  const bool link = fs::is_symlink(path, ec);  // A file that is not there yet is no failure.
+  ec.clear();
+  if (link) path = fs::canonical(path, ec);
   if (ec) return std::unexpected(errno_error(ec.value(), path.string()));
   const fs::path directory = path.parent_path();
   if (!directory.empty() && fs::create_directories(directory, ec)) {
