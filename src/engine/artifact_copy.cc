@@ -22,18 +22,20 @@ bool wrote(const Totals& totals) {
 
 }  // namespace
 
-ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root,
-                           const std::vector<CopyTarget>& targets, Executor executor)
+ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root, std::vector<CopyTarget> targets,
+                           Executor executor, bool patient)
     : shared_(shared),
       root_(std::move(root)),
+      targets_(std::move(targets)),
+      patient_(patient || targets_.size() == 1),
       deliveries_([&] {
         std::deque<Delivery> out;
-        for (const CopyTarget& target : targets) {
+        for (const CopyTarget& target : targets_) {
           out.emplace_back(shared.run.target(*target.repository), target.tag, out.size());
         }
         return out;
       }()),
-      outcomes_(targets.size(), ItemOutcome::kCopied),
+      outcomes_(targets_.size(), ItemOutcome::kCopied),
       walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), executor),
       evidence_(std::make_unique<Evidence>(shared.run, shared.source, shared.commits, walk_,
                                            shared.options)) {}
@@ -57,7 +59,8 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
   }
   std::vector<ItemReport> items;
   for (const Delivery& delivery : deliveries_) {
-    items.push_back(item(delivery));
+    auto late = late_items_.find(delivery.index);
+    items.push_back(late != late_items_.end() ? std::move(late->second) : item(delivery));
     items.back().took = std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - begin);
   }
   co_return items;
@@ -65,10 +68,31 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
 
 Task<Result<void>> ArtifactCopy::go() {
   TS_CO_TRY(Root root, co_await resolve_root(shared_.source, shared_.commits, root_, all(),
-                                             !shared_.options.platforms.empty()));
+                                             patient_, !shared_.options.platforms.empty()));
+  std::vector<std::size_t> late;
+  for (const Delivery& delivery : deliveries_) {
+    if (!patient_ && delivery.failure && delivery.failure->retryable)
+      late.push_back(delivery.index);
+  }
+  if (!late.empty()) walk_.spawn_last(serve_late(std::move(late)));
   if (std::ranges::none_of(deliveries_, &Delivery::live)) co_return Result<void>{};
   if (!shared_.options.platforms.empty()) TS_CO_TRY(co_await filter(root));
   co_return co_await deliver(std::move(root));
+}
+
+// A copy of its own, so that the others' tags need not wait for it; what it finds in flight or in
+// place it shares.
+Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
+  std::vector<CopyTarget> targets;
+  for (const std::size_t index : late) targets.push_back(targets_[index]);
+  ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), true);
+  for (std::size_t i = 0; i < late.size(); ++i) {
+    if (deliveries_[late[i]].tag_absent) copy.expect_no_tag(i);
+    if (deliveries_[late[i]].probe) copy.expect_content(i);
+  }
+  std::vector<ItemReport> items = co_await copy.run();
+  for (std::size_t i = 0; i < late.size(); ++i) late_items_[late[i]] = std::move(items[i]);
+  co_return Result<void>{};
 }
 
 // A subset of platforms is another index: what refers to the old one does not go with it.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 
 #include "engine/copy.h"
@@ -24,8 +25,10 @@ class ArtifactCopy {
     const CopyOptions& options;
   };
 
-  ArtifactCopy(Shared shared, oci::ManifestName root, const std::vector<CopyTarget>& targets,
-               Executor executor);
+  /// With one target, or `patient`, the targets are asked again and again before they are given
+  /// up. Else those that do not answer at once are served beside the others, who go on.
+  ArtifactCopy(Shared shared, oci::ManifestName root, std::vector<CopyTarget> targets,
+               Executor executor, bool patient = false);
   ~ArtifactCopy();
 
   /// Ends in any case; one item per target. Call once.
@@ -38,6 +41,7 @@ class ArtifactCopy {
 
  private:
   [[nodiscard]] Task<Result<void>> go();
+  [[nodiscard]] Task<Result<void>> serve_late(std::vector<std::size_t> late);
   [[nodiscard]] Task<Result<void>> deliver(Root root);
   [[nodiscard]] Task<Result<void>> filter(Root& root);
   std::vector<Delivery*> decide(const Root& root);
@@ -48,11 +52,14 @@ class ArtifactCopy {
 
   Shared shared_;
   oci::ManifestName root_;
+  std::vector<CopyTarget> targets_;
+  bool patient_;
   std::deque<Delivery> deliveries_;
   std::vector<ItemOutcome> outcomes_;
   GraphWalk walk_;
   std::unique_ptr<Evidence> evidence_;
   oci::Digest digest_;
+  std::map<std::size_t, ItemReport> late_items_;
 };
 
 }  // namespace transship::engine

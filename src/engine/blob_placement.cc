@@ -58,6 +58,7 @@ bool refuses_mount(const Error& error) {
 // One target of a blob that this placement brings.
 struct BlobPlacement::Part {
   Delivery* delivery = nullptr;
+  bool alone = false;  ///< Nobody else waits for its upload to be opened.
   std::uint64_t progress_id = 0;
   std::optional<oci::UploadSession> session{};
   bool settled = false;
@@ -84,7 +85,7 @@ std::vector<Delivery*> BlobPlacement::wanting(const oci::Descriptor& blob,
                                               const std::vector<Delivery*>& deliveries) const {
   std::vector<Delivery*> out;
   for (Delivery* delivery : deliveries) {
-    if (!delivery->live() || delivery->target->slow) continue;
+    if (!delivery->live() || delivery->target->slow || delivery->target->ailing) continue;
     if (must_wait_for_sibling(delivery->id(), blob.digest)) continue;
     if (run_.blobs.at(delivery->id(), blob.digest) != Presence::State::kUnknown) continue;
     out.push_back(delivery);
@@ -147,11 +148,8 @@ Task<Result<void>> BlobPlacement::verify(oci::Descriptor blob, Delivery& deliver
 Task<Result<void>> BlobPlacement::bring(oci::Descriptor blob, std::vector<Delivery*> claimed,
                                         Slots::Held slot) {
   std::vector<Part> parts;
-  for (Delivery* delivery : claimed) {
-    parts.push_back({.delivery = delivery, .progress_id = run_.next_progress_id()});
-    run_.context.progress.expected(1, blob.size);
-    run_.context.progress.blob_started(parts.back().progress_id, blob, delivery->id());
-  }
+  const bool alone = claimed.size() == 1;
+  for (Delivery* delivery : claimed) parts.push_back({.delivery = delivery, .alone = alone});
   TaskGroup group(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Part& part : parts) group.spawn(open_part(blob, &part));
   Result<void> joined = co_await group.join();
@@ -173,8 +171,18 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   if (run_.dry_run) {
     start = co_await look(blob, delivery);
   } else {
-    start = co_await open(blob, delivery);
+    start = co_await open(blob, delivery, part->alone);
   }
+  delivery.target->ailing = !start && start.error().retryable;
+  if (delivery.target->ailing && !part->alone) {
+    // The others do not wait for its back-off: `ensure` goes on with it.
+    part->settled = true;
+    run_.blobs.failed(delivery.id(), blob.digest);
+    co_return Result<void>{};
+  }
+  part->progress_id = run_.next_progress_id();
+  run_.context.progress.expected(1, blob.size);
+  run_.context.progress.blob_started(part->progress_id, blob, delivery.id());
   if (!start) {
     settle_failed(blob, *part,
                   std::move(start)
@@ -206,8 +214,8 @@ std::optional<oci::RepositoryName> BlobPlacement::mount_from(const oci::Descript
   return name ? std::optional(std::move(*name)) : std::nullopt;
 }
 
-Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob,
-                                                   Delivery& delivery) {
+Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob, Delivery& delivery,
+                                                   bool patient) {
   std::optional<oci::RepositoryName> from = mount_from(blob, delivery.id());
   Retry retry(run_.context, "open upload of " + describe(blob, delivery.id()));
   while (true) {
@@ -224,6 +232,7 @@ Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob,
       from.reset();
       continue;
     }
+    if (!patient && start.error().retryable) co_return start;
     if (!co_await retry.wait_after(start.error())) co_return start;
     ++delivery.totals.retries;
   }
@@ -310,7 +319,9 @@ void BlobPlacement::settle_sent(const oci::Descriptor& blob, Part& part,
 // The delivery's failure is set before waiters wake: this one does not try again, others may.
 void BlobPlacement::settle_failed(const oci::Descriptor& blob, Part& part, Error error) {
   part.settled = true;
-  run_.context.progress.blob_ended(part.progress_id, Progress::BlobEnd::kFailed);
+  if (part.progress_id != 0) {
+    run_.context.progress.blob_ended(part.progress_id, Progress::BlobEnd::kFailed);
+  }
   part.delivery->fail_with(std::move(error));
   run_.blobs.failed(part.delivery->id(), blob.digest);
 }

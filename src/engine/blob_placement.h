@@ -18,7 +18,7 @@ class BlobPlacement {
       : run_(run), source_(source), source_id_(source.id()) {}
 
   /// Those of `deliveries` where somebody has to bring `blob`, and nobody does so yet. Slow
-  /// targets, and those that can mount it later from a sibling, are left to `ensure`.
+  /// and ailing targets, and those that can mount it later from a sibling, are left to `ensure`.
   std::vector<Delivery*> wanting(const oci::Descriptor& blob,
                                  const std::vector<Delivery*>& deliveries) const;
   /// Claims `blob` for all of `wanting`; each of them must be handed to `bring`.
@@ -42,8 +42,8 @@ class BlobPlacement {
   struct Part;
   struct Transfer;
   [[nodiscard]] Task<Result<void>> open_part(oci::Descriptor blob, Part* part);
-  [[nodiscard]] Task<Result<oci::UploadStart>> open(const oci::Descriptor& blob,
-                                                    Delivery& delivery);
+  [[nodiscard]] Task<Result<oci::UploadStart>> open(const oci::Descriptor& blob, Delivery& delivery,
+                                                    bool patient);
   [[nodiscard]] Task<Result<oci::UploadStart>> look(const oci::Descriptor& blob,
                                                     Delivery& delivery);
   [[nodiscard]] Task<void> send(const oci::Descriptor& blob, std::vector<Part>& parts,

@@ -20,12 +20,18 @@ bool says_absent(const Error& error) {
 }  // namespace
 
 Task<Result<std::optional<oci::Descriptor>>> ManifestCommit::look(oci::ManifestName name,
-                                                                  Delivery& delivery) {
+                                                                  Delivery& delivery,
+                                                                  bool patient) {
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
   const std::string what =
       fmt::format("look for {} in {}", name.to_string(), delivery.id().to_string());
-  Result<oci::Descriptor> there = co_await with_retries<oci::Descriptor>(
-      run_.context, what, [&] { return delivery.target->repository->resolve(name); });
+  auto ask = [&] { return delivery.target->repository->resolve(name); };
+  Result<oci::Descriptor> there = fail(Errc::kInternal, "");
+  if (patient) {
+    there = co_await with_retries<oci::Descriptor>(run_.context, what, ask);
+  } else {
+    there = co_await ask();
+  }
   if (there) co_return std::optional(std::move(*there));
   if (says_absent(there.error())) co_return std::optional<oci::Descriptor>();
   co_return std::unexpected(std::move(there).error().within(what).on(Side::kTarget));

@@ -17,9 +17,10 @@ class ManifestCommit {
   [[nodiscard]] Task<Result<void>> by_digest(ContentPtr content, Delivery& delivery);
   /// PUT by tag. An immutable tag that names the same digest already is a success.
   [[nodiscard]] Task<Result<void>> by_tag(ContentPtr content, std::string tag, Delivery& delivery);
-  /// What `name` is at the target; nothing where it is not there.
+  /// What `name` is at the target; nothing where it is not there. Not `patient`: one attempt.
   [[nodiscard]] Task<Result<std::optional<oci::Descriptor>>> look(oci::ManifestName name,
-                                                                  Delivery& delivery);
+                                                                  Delivery& delivery,
+                                                                  bool patient = true);
 
  private:
   [[nodiscard]] Task<Result<oci::PutOutcome>> put(oci::ManifestName name, const Content& content,

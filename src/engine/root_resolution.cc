@@ -10,8 +10,8 @@ namespace {
 using Existing = std::optional<oci::Digest>;
 
 Task<Result<void>> look_at(ManifestCommit* commits, oci::ManifestName name, Delivery* delivery,
-                           Existing* out) {
-  auto there = co_await commits->look(std::move(name), *delivery);
+                           bool patient, Existing* out) {
+  auto there = co_await commits->look(std::move(name), *delivery, patient);
   if (!there) {
     delivery->fail_with(std::move(there).error());
   } else if (*there) {
@@ -21,7 +21,7 @@ Task<Result<void>> look_at(ManifestCommit* commits, oci::ManifestName name, Deli
 }
 
 Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci::Digest>& digest,
-                               const std::vector<Delivery*>& deliveries, bool tagged,
+                               const std::vector<Delivery*>& deliveries, bool tagged, bool patient,
                                std::vector<Existing>& out) {
   TaskGroup looks(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Delivery* delivery : deliveries) {
@@ -29,7 +29,7 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
     if (tagged ? delivery->tag_absent : !digest) continue;
     auto name =
         tagged ? oci::ManifestName::by_tag(delivery->tag) : oci::ManifestName::by_digest(*digest);
-    looks.spawn(look_at(&commits, std::move(name), delivery, &out[delivery->index]));
+    looks.spawn(look_at(&commits, std::move(name), delivery, patient, &out[delivery->index]));
   }
   co_return co_await looks.join();
 }
@@ -37,11 +37,11 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
 }  // namespace
 
 Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci::ManifestName name,
-                                const std::vector<Delivery*>& deliveries, bool read) {
+                                const std::vector<Delivery*>& deliveries, bool patient, bool read) {
   Root root;
   root.existing.resize(deliveries.size());
-  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, true, root.existing));
-  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, false, root.existing));
+  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, true, patient, root.existing));
+  TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, false, patient, root.existing));
   const bool all_there = std::ranges::all_of(deliveries, [&](const Delivery* delivery) {
     return !delivery->live() || root.existing[delivery->index] ||
            (delivery->tag.empty() && !name.digest);
@@ -55,7 +55,7 @@ Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci
   }
   if (!name.digest) {
     const std::optional digest = root.descriptor.digest;
-    TS_CO_TRY(co_await look_at_all(commits, digest, deliveries, false, root.existing));
+    TS_CO_TRY(co_await look_at_all(commits, digest, deliveries, false, patient, root.existing));
   }
   co_return root;
 }

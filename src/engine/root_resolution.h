@@ -18,9 +18,11 @@ struct Root {
 
 /// Asks the targets first and then the source: by GET where a target lacks the name, as the
 /// manifest will be needed, and by HEAD where all have it, as most often nothing moved. A target
-/// that cannot be asked fails alone. With `read`, the manifest is fetched in any case.
+/// that cannot be asked fails alone; with `patient` not before it was asked again and again, while
+/// the others wait. With `read`, the manifest is fetched in any case.
 [[nodiscard]] Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits,
                                               oci::ManifestName name,
-                                              const std::vector<Delivery*>& deliveries, bool read);
+                                              const std::vector<Delivery*>& deliveries,
+                                              bool patient, bool read);
 
 }  // namespace transship::engine

@@ -28,6 +28,8 @@ struct TargetState {
   /// `alone`, so that it holds no slot the others need (design 5).
   bool slow = false;
   Slots alone;
+  /// Its last upload could not be opened at once: nobody waits for it until one could.
+  bool ailing = false;
   /// It processes `subject` and lists what it was given. Not known before the first was tried.
   Learned referrers_api = Learned::kUnknown;
 };

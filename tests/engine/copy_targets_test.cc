@@ -63,6 +63,32 @@ TEST_F(CopyTargets, OneTargetThatIsDownDoesNotTouchTheOthers) {
   EXPECT_TRUE(other.tag_map().empty());
 }
 
+TEST_F(CopyTargets, TheOthersDoNotWaitForATargetThatDoesNotAnswer) {
+  image();
+  for (const Step step : {Step::kResolve, Step::kStartUpload}) {
+    SCOPED_TRACE(to_string(step));
+    other_store.clear_faults();
+    other_store.inject(
+        {.step = step,
+         .times = 3,
+         .error = {.code = Errc::kConnect, .message = "refused", .retryable = true}});
+    std::optional<Clock::duration> tagged_after;
+    const Clock::time_point begin = clock.now();
+    MemoryRepository& here =
+        target_store.repository(std::string(step == Step::kResolve ? "a" : "b"));
+    MemoryRepository& there =
+        other_store.repository(std::string(step == Step::kResolve ? "a" : "b"));
+    target_store.watch = [&](const Call& call) {
+      if (call.step == Step::kPutManifest && !tagged_after) tagged_after = clock.now() - begin;
+    };
+    const engine::Report report = copy_to({{&there, "v1"}, {&here, "v1"}});
+    ASSERT_TRUE(report.ok()) << why(report);
+    EXPECT_EQ(tagged_after, Clock::duration::zero());
+    EXPECT_GT(clock.now(), begin);
+    EXPECT_TRUE(there.tag_map().contains("v1"));
+  }
+}
+
 TEST_F(CopyTargets, ATargetThatDiesInTheMiddleDoesNotTouchTheOthers) {
   image();
   other_store.inject({.step = Step::kUpload,
