@@ -114,7 +114,12 @@ class Client final : public CurlClient {
     const std::size_t shard = shard_of(hops.request);
     TransferEnd end = co_await exchange(shard, std::move(spec));
     account(host, http2, end);
-    if (hops.origin == std::nullopt) hops.origin = end.peer;
+    // One public host on the way makes the whole way public.
+    if (!hops.origin) {
+      hops.origin = end.peer;
+    } else if (end.peer != hops.origin) {
+      hops.origin = AddressKind::kPublic;
+    }
     if (end.result) report(*hops.permit, end);
     co_return std::move(end.result);
   }
@@ -131,7 +136,6 @@ class Client final : public CurlClient {
     spec.request = &hops.request;
     spec.url = url;
     spec.headers = hops.headers;
-    spec.redirected = hops.redirected;
     spec.proxy = proxy_for(proxies_, url);
     spec.addresses = hops.rule;
     spec.known_host = answered_.contains(host_port(url));

@@ -124,7 +124,7 @@ Error curl_error(const CurlFailure& f) {
       return network_error(f, "the answer is not HTTP");
     case CURLE_RECV_ERROR:
       if (has(f.text, "alert") && has(f.text, "certificate")) return handshake_error(f);
-      if (f.proxied && has(f.text, "from proxy after CONNECT")) {
+      if (f.proxied && has(f.text, "CONNECT")) {
         return make(
             Errc::kConnect,
             fmt::format("connect to {}: {}", host_port(*f.url), to_lower(printable(f.text))), false,

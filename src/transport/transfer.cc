@@ -277,8 +277,12 @@ TransferEnd Transfer::finish(int code) {
   end.bytes_received = static_cast<std::uint64_t>(info<curl_off_t>(easy, CURLINFO_SIZE_DOWNLOAD_T));
   end.connections = info<long>(easy, CURLINFO_NUM_CONNECTS);
   if (head_done_) end.first_byte = head_at_ - sent_at_;
-  const char* ip = info<char*>(easy, CURLINFO_PRIMARY_IP);
-  if (ip != nullptr && *ip != '\0') end.peer = kind_of_literal(ip);
+  if (spec_.proxy.empty()) {
+    const char* ip = info<char*>(easy, CURLINFO_PRIMARY_IP);
+    if (ip != nullptr && *ip != '\0') end.peer = kind_of_literal(ip);
+  } else {
+    end.peer = kind_of_literal(spec_.url.host);  // The address is the proxy's.
+  }
   response_.bytes_sent = end.bytes_sent;
   response_.bytes_received = end.bytes_received;
   end.result = outcome(code);

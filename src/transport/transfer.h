@@ -18,8 +18,7 @@ struct TransferSpec {
   Request* request = nullptr;  ///< Lives until the transfer has ended.
   Url url;
   Headers headers;
-  bool http2 = false;       ///< Asked for; the server may say no.
-  bool redirected = false;  ///< Another origin sent us here.
+  bool http2 = false;  ///< Asked for; the server may say no.
   TlsMaterial tls;
   std::string proxy;  ///< Empty: none.
   AddressRule addresses;
@@ -31,8 +30,8 @@ struct TransferEnd {
   std::chrono::nanoseconds first_byte{};
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  long connections = 0;  ///< Opened for this transfer.
-  std::optional<AddressKind> peer;
+  long connections = 0;             ///< Opened for this transfer.
+  std::optional<AddressKind> peer;  ///< Where it led; through a proxy only a literal tells.
 };
 
 /// What curl calls for one exchange, and what becomes of it. Lives on one shard; never completes

@@ -92,7 +92,6 @@ class Nginx {
   void stop() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGQUIT);
-    // Inherited listeners keep idle clients waiting for nobody: ours are closed by then.
     int status = 0;
     ::waitpid(std::exchange(pid_, -1), &status, 0);
   }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <set>
 #include <sstream>
 
 #include "support/certificates.h"
@@ -113,6 +115,52 @@ TEST_F(Tls, MetadataGoesOverHttp2AndBlobsOverHttp1) {
   EXPECT_EQ(figures.http1_connections, 1U);
 }
 
+TEST_F(Tls, TheServersLogSaysWhichProtocolWasUsed) {
+  Nginx own;
+  const std::uint16_t port = own.add_port();
+  const Certificate certificate = Certificate::make({.names = kNames}, &site_->ca);
+  own.write("www/manifest", "{}");
+  own.write("www/blob", noise(200'000));
+  own.start("server { listen 127.0.0.1:" + std::to_string(port) + " ssl http2; ssl_certificate " +
+            own.write("c.pem", certificate.pem()) + "; ssl_certificate_key " +
+            own.write("c.key", certificate.key_pem()) + "; }");
+  {
+    Harness h(trusting(), 2);
+    std::deque<TextSink> sinks;
+    const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+      TaskGroup group(self.shards().control());
+      auto one = [](Harness& x, Request request) -> Task<Result<void>> {
+        TS_CO_TRY(const Response answer, co_await x.client().send(std::move(request)));
+        EXPECT_EQ(answer.status, 200);
+        co_return Result<void>{};
+      };
+      for (std::size_t i = 0; i < 100; ++i) {
+        group.spawn(one(self, get(url(port, "/manifest"))));
+        if (i % 5 != 0) continue;
+        Request blob = get(url(port, "/blob"));
+        blob.channel = Channel::kBlob;
+        blob.sink = &sinks.emplace_back(self.shards().at(sinks.size() % 2));
+        group.spawn(one(self, std::move(blob)));
+      }
+      co_return co_await group.join();
+    });
+    ASSERT_TRUE(ran) << ran.error().describe();
+  }
+  own.stop();
+  std::istringstream log(own.read("access.log"));
+  std::set<std::string> metadata_connections;
+  int manifests = 0, blobs = 0;
+  std::string protocol, connection, method, uri, status;
+  while (log >> protocol >> connection >> method >> uri >> status) {
+    EXPECT_EQ(protocol, uri == "/manifest" ? "HTTP/2.0" : "HTTP/1.1");
+    (uri == "/manifest" ? manifests : blobs)++;
+    if (uri == "/manifest") metadata_connections.insert(connection);
+  }
+  EXPECT_EQ(manifests, 100);
+  EXPECT_EQ(blobs, 20);
+  EXPECT_LE(metadata_connections.size(), 2U);
+}
+
 TEST_F(Tls, ManyRequestsAtOnceShareTwoHttp2Connections) {
   Harness h(trusting());
   const auto ran = h.run([](Harness& self) -> Task<Result<void>> {
@@ -192,7 +240,10 @@ TEST_F(Tls, TlsOnAPlainPort) {
 }
 
 TEST_F(Tls, AConnectionClosedInTheHandshakeMayBeTriedAgain) {
-  RawServer closing([](RawConnection& c) { c.reset(); });
+  RawServer closing([](RawConnection& c) {
+    c.read_body(1);
+    c.reset();
+  });
   const Error error = refusal({}, "https://" + closing.host() + "/");
   EXPECT_EQ(error.code, Errc::kNetwork) << error.describe();
   EXPECT_TRUE(error.retryable);

@@ -1,0 +1,232 @@
+// How connections are reached, kept and lost.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <future>
+
+#include "support/raw_server.h"
+#include "transport/harness.h"
+
+namespace transship::transport::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using transship::test::RawConnection;
+using transship::test::RawServer;
+
+// A variable of the environment while it lives.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+// ---- failures to connect
+
+TEST(Connections, ARefusedConnectionIsNamed) {
+  std::string url, host;
+  {
+    RawServer gone([](RawConnection&) {});
+    url = gone.url();
+    host = gone.host();
+  }
+  Harness h;
+  const auto answer = h.send(get(url));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kConnect);
+  EXPECT_EQ(answer.error().message, "connect to " + host + ": connection refused");
+  // A host that never answered: most likely a wrong port.
+  EXPECT_FALSE(answer.error().retryable);
+}
+
+TEST(Connections, AHostThatHasAnsweredMayComeBack) {
+  auto server = std::make_unique<RawServer>([](RawConnection& c) {
+    c.read_head();
+    c.respond("200 OK", "Connection: close\r\n", "");
+  });
+  Harness h;
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    const std::string url = server->url();
+    TS_CO_TRY(co_await self.client().send(get(url)));
+    server.reset();
+    const auto answer = co_await self.client().send(get(url));
+    EXPECT_FALSE(answer);
+    if (!answer) {
+      EXPECT_EQ(answer.error().code, Errc::kConnect);
+      EXPECT_TRUE(answer.error().retryable);
+    }
+    co_return Result<void>{};
+  });
+  ASSERT_TRUE(ran) << ran.error().describe();
+}
+
+TEST(Connections, ANameWithoutAddress) {
+  Harness h;
+  const auto answer = h.send(get("https://nowhere.invalid/v2/"));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kResolve) << answer.error().describe();
+  EXPECT_THAT(answer.error().message, HasSubstr("nowhere.invalid"));
+}
+
+// ---- connections that are kept
+
+// Answers the first request of each connection and closes at the second, unanswered.
+RawServer::Script forgetful(std::vector<std::string>& methods) {
+  return [&methods](RawConnection& c) {
+    for (int i = 0;; ++i) {
+      const std::string head = c.read_head();
+      if (head.empty()) return;
+      methods.push_back(head.substr(0, head.find(' ')));
+      if (i == 1) return;
+      if (head.find("Content-Length: 4") != std::string::npos) c.read_body(4);
+      c.respond("200 OK", "", "ok");
+    }
+  };
+}
+
+Task<Result<Response>> twice(Harness& h, const std::string& url, Method method, std::string body) {
+  TS_CO_TRY(co_await h.client().send(get(url)));
+  Request request = get(url);
+  request.method = method;
+  request.body = std::move(body);
+  co_return co_await h.client().send(std::move(request));
+}
+
+TEST(Connections, AGetOnAnIdleConnectionThatClosesIsSentAgain) {
+  std::vector<std::string> methods;
+  RawServer server(forgetful(methods));
+  Harness h;
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    TS_CO_TRY(const Response answer, co_await twice(self, server.url(), Method::kGet, ""));
+    EXPECT_EQ(answer.body, "ok");
+    co_return Result<void>{};
+  });
+  ASSERT_TRUE(ran) << ran.error().describe();
+  EXPECT_THAT(methods, ::testing::ElementsAre("GET", "GET", "GET"));
+}
+
+TEST(Connections, APatchIsNeverSentAgainByItself) {
+  std::vector<std::string> methods;
+  RawServer server(forgetful(methods));
+  Harness h;
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    const auto answer = co_await twice(self, server.url(), Method::kPatch, "body");
+    EXPECT_FALSE(answer);
+    if (!answer) {
+      EXPECT_EQ(answer.error().code, Errc::kNetwork) << answer.error().describe();
+      EXPECT_TRUE(answer.error().retryable);
+    }
+    co_return Result<void>{};
+  });
+  ASSERT_TRUE(ran) << ran.error().describe();
+  EXPECT_THAT(methods, ::testing::ElementsAre("GET", "PATCH"));
+}
+
+// ---- proxies
+
+TEST(Connections, PlainRequestsGoThroughTheProxyOfTheEnvironment) {
+  std::promise<std::string> head;
+  RawServer proxy([&](RawConnection& c) {
+    head.set_value(c.read_head());
+    c.respond("200 OK", "", "by proxy");
+  });
+  const Variable variable("http_proxy", "http://user:pw@" + proxy.host());
+  Options options;
+  options.plain_http.insert("registry.example");
+  Harness h(options);
+  const auto answer = h.send(get("http://registry.example/v2/"));
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->body, "by proxy");
+  const std::string seen = head.get_future().get();
+  EXPECT_THAT(seen, HasSubstr("GET http://registry.example/v2/ HTTP/1.1\r\n"));
+  EXPECT_THAT(seen, HasSubstr("Proxy-Authorization: Basic "));
+}
+
+TEST(Connections, AProxyThatAsksForCredentialsIsNamed) {
+  RawServer proxy([](RawConnection& c) {
+    c.read_head();
+    c.respond("407 Proxy Authentication Required", "Proxy-Authenticate: Basic realm=x\r\n", "");
+  });
+  const Variable variable("https_proxy", "http://" + proxy.host());
+  Harness h;
+  const auto answer = h.send(get("https://registry.example/v2/"));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kConnect) << answer.error().describe();
+  EXPECT_THAT(answer.error().message, HasSubstr("407"));
+  EXPECT_THAT(answer.error().hint, HasSubstr("HTTPS_PROXY"));
+}
+
+TEST(Connections, NoProxyGoesStraight) {
+  RawServer server([](RawConnection& c) {
+    c.read_head();
+    c.respond("200 OK", "", "straight");
+  });
+  RawServer proxy([](RawConnection& c) { c.read_head(); });
+  const Variable one("http_proxy", "http://" + proxy.host());
+  const Variable two("no_proxy", "example.com," + server.host());
+  Harness h;
+  const auto answer = h.send(get(server.url()));
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->body, "straight");
+  EXPECT_EQ(proxy.connections(), 0);
+}
+
+TEST(Connections, ARedirectToAPrivateLiteralNeedsLeaveThroughAProxyToo) {
+  for (const bool allowed : {false, true}) {
+    std::string asked;
+    RawServer proxy([&](RawConnection& c) {
+      for (;;) {
+        const std::string head = c.read_head();
+        if (head.empty()) return;
+        const std::string line = head.substr(0, head.find("\r\n"));
+        asked += line + "\n";
+        if (line.find("169.254") != std::string::npos) {
+          c.respond("200 OK", "", "inside");
+        } else {
+          c.respond("302 F", "Location: http://169.254.169.254/latest/meta-data\r\n", "");
+        }
+      }
+    });
+    Options options;
+    options.plain_http = {"registry.example", "169.254.169.254"};
+    if (allowed) options.allow_private_redirects.insert("registry.example");
+    const Variable variable("http_proxy", "http://" + proxy.host());
+    Harness h(options);
+    const auto answer = h.send(get("http://registry.example/"));
+    if (allowed) {
+      ASSERT_TRUE(answer) << answer.error().describe();
+      EXPECT_EQ(answer->body, "inside");
+    } else {
+      ASSERT_FALSE(answer);
+      EXPECT_EQ(answer.error().code, Errc::kUntrusted) << answer.error().describe();
+      EXPECT_THAT(asked, Not(HasSubstr("169.254")));
+    }
+  }
+}
+
+TEST(Connections, AProxysOwnAddressSaysNothingOfTheHostBehindIt) {
+  RawServer proxy([](RawConnection& c) {
+    while (!c.read_head().empty()) {
+      c.respond("302 F", "Location: http://127.0.0.1:9/\r\n", "");
+    }
+  });
+  const Variable variable("http_proxy", "http://" + proxy.host());
+  Options options;
+  options.plain_http = {"registry.example"};
+  Harness h(options);
+  const auto answer = h.send(get("http://registry.example/"));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kUntrusted) << answer.error().describe();
+}
+
+}  // namespace
+}  // namespace transship::transport::test
