@@ -25,7 +25,7 @@ std::string field(std::string_view text, std::size_t most) {
 Result<AccessLog> AccessLog::open(const std::filesystem::path& path) {
   AccessLog out;
   if (path.empty()) return out;
-  out.file_ = FileHandle(
+  out.file_ = storage::File(
       path == "-" ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
                   : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   if (!out.file_) return std::unexpected(errno_error(errno, "open " + path.string()));

@@ -16,7 +16,7 @@ class AccessLog {
   void write(const RequestRecord& record) const;
 
  private:
-  FileHandle file_;
+  storage::File file_;
 };
 
 }  // namespace transship::server

@@ -1,11 +1,9 @@
 #include "server/connection.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
-#include <cerrno>
 
 namespace transship::server {
 
@@ -75,7 +73,7 @@ Task<Result<bool>> Connection::serve_one(RequestParser& parser) {
   }
   stream_->set_progress(limits_->stall_timeout, limits_->min_progress);
   RequestBody body(*stream_, input_, parser, request_);
-  Reply reply = co_await (*handler_)(request_, body);
+  Reply reply = co_await context_->handler(request_, body);
   // Handlers may have waited for disks for long: the answer has a window of its own.
   stream_->set_progress(limits_->stall_timeout, limits_->min_progress);
   const bool unread = !body.finished();
@@ -154,31 +152,29 @@ Task<Result<void>> Connection::write_reply(const Request& request, Reply& reply,
 }
 
 Task<Result<void>> Connection::write_file_tls(const Reply& reply, std::uint64_t& sent) {
-  std::string piece;
+  constexpr std::uint64_t kPiece = 256U << 10U;
+  std::vector<std::byte> piece(std::min(kPiece, reply.file_length));
   while (sent < reply.file_length) {
-    constexpr std::uint64_t kPiece = 256U << 10U;
-    piece.resize(static_cast<std::size_t>(std::min(kPiece, reply.file_length - sent)));
-    const ssize_t n = ::pread(reply.file.get(), piece.data(), piece.size(),
-                              static_cast<off_t>(reply.file_offset + sent));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) co_return fail(Errc::kIo, "the blob's file ends early");
-    TS_CO_TRY(
-        co_await stream_->write(std::string_view(piece).substr(0, static_cast<std::size_t>(n))));
-    sent += static_cast<std::uint64_t>(n);
+    const auto wanted = std::span(piece).first(std::min(kPiece, reply.file_length - sent));
+    TS_CO_TRY(const std::size_t n, co_await context_->files->read_at(reply.file.get(), wanted,
+                                                                     reply.file_offset + sent));
+    if (n == 0) co_return fail(Errc::kIo, "the blob's file ends early");
+    TS_CO_TRY(co_await stream_->write({reinterpret_cast<const char*>(piece.data()), n}));
+    sent += n;
   }
   co_return Result<void>{};
 }
 
 void Connection::record(const Request& request, const Reply& reply, std::uint64_t received,
                         std::uint64_t sent) {
-  if (!*record_) return;
-  (*record_)({.method = request.method,
-              .path = request.target,
-              .status = reply.status,
-              .received = received,
-              .sent = request.method == "HEAD" ? 0 : sent,
-              .user_agent = request.user_agent,
-              .user = request.user});
+  if (!context_->recorder) return;
+  context_->recorder({.method = request.method,
+                      .path = request.target,
+                      .status = reply.status,
+                      .received = received,
+                      .sent = request.method == "HEAD" ? 0 : sent,
+                      .user_agent = request.user_agent,
+                      .user = request.user});
 }
 
 }  // namespace transship::server

@@ -5,18 +5,27 @@
 #include "server/options.h"
 #include "server/reply.h"
 #include "server/request_body.h"
+#include "storage/file_io.h"
 
 namespace transship::server {
 
 /// What answers requests. Called once per request; it may leave the body unread.
 using Handler = std::function<Task<Reply>(Request&, RequestBody&)>;
 
+/// What the connections of a server share.
+struct ConnectionContext {
+  const Limits* limits = nullptr;
+  storage::FileIo* files = nullptr;
+  Handler handler;
+  /// Empty: nobody listens. Called once per request, before its answer leaves (after, for blobs).
+  std::function<void(const RequestRecord&)> recorder;
+};
+
 /// Serves the requests of one connection, one after the other (pipelined ones wait in the buffer).
 class Connection {
  public:
-  Connection(Stream& stream, const Limits& limits, const Handler& handler,
-             const std::function<void(RequestRecord)>& record)
-      : stream_(&stream), limits_(&limits), handler_(&handler), record_(&record) {}
+  Connection(Stream& stream, const ConnectionContext& context)
+      : stream_(&stream), limits_(context.limits), context_(&context) {}
 
   /// Until the client leaves, breaks the protocol, is too slow, or `finish` was called.
   Task<Result<void>> run();
@@ -39,8 +48,7 @@ class Connection {
 
   Stream* stream_;
   const Limits* limits_;
-  const Handler* handler_;
-  const std::function<void(RequestRecord)>* record_;
+  const ConnectionContext* context_;
   InputBuffer input_;
   Request request_;
   std::string head_;

@@ -99,9 +99,11 @@ Task<Reply> delete_blob(Context& context, const Route& route) {
   if ((*repository)->index().by_digest(*digest) != nullptr) {
     co_return error_reply(405, "UNSUPPORTED", "this is a manifest: delete it as one");
   }
+  co_await (*repository)->begin_removal();
   auto removed = co_await context.store.pool().run([&context, name = route.name, digest = *digest] {
     return context.store.tree().remove_blob(name, digest);
   });
+  (*repository)->end_removal();
   if (!removed) co_return failure_reply(removed.error());
   if (!*removed) co_return blob_unknown(*digest);
   co_return Reply{.status = 202};

@@ -155,6 +155,23 @@ Task<Result<std::vector<oci::Digest>>> store_manifest(Context& context, std::str
       });
 }
 
+/// Nothing, or why it was not done.
+Task<std::optional<Reply>> store_and_list(Context& context, Repository& repository,
+                                          const oci::Manifest& manifest,
+                                          const std::vector<std::string>& tags) {
+  auto missing = co_await store_manifest(context, repository.name(), manifest,
+                                         needs_of(manifest, repository.index()));
+  if (!missing) co_return failure_reply(missing.error());
+  if (!missing->empty()) co_return blobs_missing(*missing);
+  std::vector<Change> changes{listing_of(manifest)};
+  for (const std::string& tag : tags) {
+    changes.push_back({.kind = Change::Kind::kTag, .digest = manifest.digest, .tag = tag});
+  }
+  const auto committed = co_await repository.commit(std::move(changes));
+  if (!committed) co_return failure_reply(committed.error());
+  co_return std::nullopt;
+}
+
 Reply created(const Route& route, const oci::Manifest& manifest,
               const std::vector<std::string>& tags) {
   Reply reply{.status = 201};
@@ -187,24 +204,17 @@ Task<Reply> put_manifest(Context& context, const Request& request, const Route& 
   }
   auto repository = co_await context.store.obtain(route.name);
   if (!repository) co_return failure_reply(repository.error());
-  auto missing = co_await store_manifest(context, route.name, *manifest,
-                                         needs_of(*manifest, (*repository)->index()));
-  if (!missing) co_return failure_reply(missing.error());
-  if (!missing->empty()) co_return blobs_missing(*missing);
-  std::vector<Change> changes{listing_of(*manifest)};
-  for (const std::string& tag : wanted->tags) {
-    changes.push_back({.kind = Change::Kind::kTag, .digest = manifest->digest, .tag = tag});
-  }
-  const auto committed = co_await (*repository)->commit(std::move(changes));
-  if (!committed) co_return failure_reply(committed.error());
+  co_await (*repository)->hold_content();
+  auto refused = co_await store_and_list(context, **repository, *manifest, wanted->tags);
+  (*repository)->release_content();
+  if (refused) co_return std::move(*refused);
   co_return created(route, *manifest, wanted->tags);
 }
 
-Task<Reply> delete_manifest(Context& context, const Route& route) {
-  auto repository = co_await context.store.find(route.name);
-  if (!repository) co_return failure_reply(repository.error());
-  if (!*repository) co_return name_unknown(route.name);
-  const auto* listed = look_up((*repository)->index(), route.reference);
+namespace {
+
+Task<Reply> remove_listed(Context& context, Repository& repository, const Route& route) {
+  const auto* listed = look_up(repository.index(), route.reference);
   if (listed == nullptr) co_return manifest_unknown(route);
   const oci::Digest digest = listed->first;
   const bool by_tag = !is_digest(route.reference);
@@ -214,15 +224,27 @@ Task<Reply> delete_manifest(Context& context, const Route& route) {
   } else {
     changes[0] = {.kind = Change::Kind::kRemoveManifest, .digest = digest};
   }
-  const auto committed = co_await (*repository)->commit(std::move(changes));
+  const auto committed = co_await repository.commit(std::move(changes));
   if (!committed) co_return failure_reply(committed.error());
-  // Listed again meanwhile: its file stays.
-  if (by_tag || (*repository)->index().by_digest(digest) != nullptr) co_return Reply{.status = 202};
-  auto removed = co_await context.store.pool().run([&context, name = route.name, digest] {
+  if (by_tag) co_return Reply{.status = 202};
+  // Its file goes last: a kill in between leaves a blob that nothing lists.
+  const auto removed = co_await context.store.pool().run([&context, name = route.name, digest] {
     return context.store.tree().remove_blob(name, digest);
   });
   if (!removed) co_return failure_reply(removed.error());
   co_return Reply{.status = 202};
+}
+
+}  // namespace
+
+Task<Reply> delete_manifest(Context& context, const Route& route) {
+  const auto repository = co_await context.store.find(route.name);
+  if (!repository) co_return failure_reply(repository.error());
+  if (!*repository) co_return name_unknown(route.name);
+  co_await (*repository)->begin_removal();
+  Reply reply = co_await remove_listed(context, **repository, route);
+  (*repository)->end_removal();
+  co_return reply;
 }
 
 }  // namespace transship::server

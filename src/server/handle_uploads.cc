@@ -142,7 +142,7 @@ Task<Reply> upload_at_once(Context& context, const Route& route, RequestBody& bo
   if (!session) co_return no_session(session.error());
   const Hold hold(*session);
   const auto received =
-      co_await receive_upload(context.store.tree(), context.store.pool(), *session, body);
+      co_await receive_upload(context.store.tree(), context.files, *session, body);
   Reply reply = received ? co_await commit_session(context, route, *session, *digest)
                          : failure_reply(received.error());
   if (reply.status != 201) co_await context.uploads.remove(*session);
@@ -199,8 +199,7 @@ Task<Reply> patch_upload(Context& context, const Request& request, const Route& 
   if (session->busy) co_return upload_busy(route, *session);
   if (auto refused = refuse_chunk(request, route, *session, body)) co_return std::move(*refused);
   const Hold hold(session);
-  const auto received =
-      co_await receive_upload(context.store.tree(), context.store.pool(), session, body);
+  const auto received = co_await receive_upload(context.store.tree(), context.files, session, body);
   if (!received) co_return failure_reply(received.error());
   Reply reply{.status = 202};
   tell_session(reply, route, *session);
@@ -222,8 +221,7 @@ Task<Reply> put_upload(Context& context, const Request& request, const Route& ro
     session->algorithm = digest->algorithm();
     session->hash = oci::HashState::initial(session->algorithm);
   }
-  const auto received =
-      co_await receive_upload(context.store.tree(), context.store.pool(), session, body);
+  const auto received = co_await receive_upload(context.store.tree(), context.files, session, body);
   if (!received) co_return failure_reply(received.error());
   co_return co_await commit_session(context, route, session, *digest);
 }

@@ -5,6 +5,7 @@
 #include "server/repository_store.h"
 #include "server/request_body.h"
 #include "server/upload_sessions.h"
+#include "storage/file_io.h"
 
 namespace transship::server {
 
@@ -12,6 +13,7 @@ namespace transship::server {
 struct Context {
   RepositoryStore& store;
   UploadSessions& uploads;
+  storage::FileIo& files;
   const Options& options;
 };
 

@@ -29,11 +29,11 @@ constexpr mode_t kDirectoryMode = 0755;
 
 // Where openat2 is refused: one component after the other, none of them a link.
 int open_by_walk(int root, const std::string& path, int flags) {
-  FileHandle at(::fcntl(root, F_DUPFD_CLOEXEC, 0));
+  storage::File at(::fcntl(root, F_DUPFD_CLOEXEC, 0));
   std::size_t begin = 0;
   for (std::size_t slash; (slash = path.find('/', begin)) != std::string::npos; begin = slash + 1) {
     const std::string part = path.substr(begin, slash - begin);
-    FileHandle next(
+    storage::File next(
         ::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next) return -1;
     at = std::move(next);
@@ -94,7 +94,7 @@ Result<LayoutTree> LayoutTree::open(const std::filesystem::path& root, bool sync
   if (ec) return std::unexpected(errno_error(ec.value(), "create " + root.string()));
   LayoutTree tree;
   tree.sync_ = sync;
-  tree.root_ = FileHandle(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  tree.root_ = storage::File(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!tree.root_) return std::unexpected(errno_error(errno, "open " + root.string()));
   TS_TRY(tree.uploads_, tree.make_directories("_uploads"));
   TS_TRY(tree.lock_, tree.open_path("_lock", O_RDWR | O_CREAT));
@@ -104,16 +104,16 @@ Result<LayoutTree> LayoutTree::open(const std::filesystem::path& root, bool sync
   return tree;
 }
 
-Result<FileHandle> LayoutTree::open_path(const std::string& path, int flags) const {
-  FileHandle file(open_beneath(root_.get(), path, flags));
+Result<storage::File> LayoutTree::open_path(const std::string& path, int flags) const {
+  storage::File file(open_beneath(root_.get(), path, flags));
   if (file) return file;
   // A link in the way is as good as nothing there.
   if (errno == ELOOP || errno == ENOTDIR || errno == EXDEV) errno = ENOENT;
   return std::unexpected(errno_error(errno, "open " + path));
 }
 
-Result<FileHandle> LayoutTree::open_blob(const std::string& repository,
-                                         const oci::Digest& digest) const {
+Result<storage::File> LayoutTree::open_blob(const std::string& repository,
+                                            const oci::Digest& digest) const {
   return open_path(blob_path(repository, digest), O_RDONLY | O_NONBLOCK);
 }
 
@@ -126,7 +126,7 @@ std::optional<std::uint64_t> LayoutTree::blob_size(const std::string& repository
 }
 
 Result<std::string> LayoutTree::read_file(const std::string& path, std::uint64_t max_bytes) const {
-  TS_TRY(const FileHandle file, open_path(path, O_RDONLY | O_NONBLOCK));
+  TS_TRY(const storage::File file, open_path(path, O_RDONLY | O_NONBLOCK));
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return std::unexpected(errno_error(errno, "stat " + path));
   if (!S_ISREG(status.st_mode)) return fail(Errc::kNotFound, path + ": not a file");
@@ -152,8 +152,8 @@ Result<void> LayoutTree::sync_file(int file, std::string_view what) const {
   return {};
 }
 
-Result<FileHandle> LayoutTree::make_directories(const std::string& path) const {
-  FileHandle at(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
+Result<storage::File> LayoutTree::make_directories(const std::string& path) const {
+  storage::File at(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
   for (const std::string_view view : split(path, '/')) {
     const std::string part(view);
     if (::mkdirat(at.get(), part.c_str(), kDirectoryMode) == 0) {
@@ -161,7 +161,7 @@ Result<FileHandle> LayoutTree::make_directories(const std::string& path) const {
     } else if (errno != EEXIST) {
       return std::unexpected(errno_error(errno, "create directory " + path));
     }
-    FileHandle next(
+    storage::File next(
         ::openat(at.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next) return std::unexpected(errno_error(errno, "open directory " + path));
     at = std::move(next);
@@ -169,14 +169,14 @@ Result<FileHandle> LayoutTree::make_directories(const std::string& path) const {
   return at;
 }
 
-Result<FileHandle> LayoutTree::blob_directory(const std::string& repository,
-                                              const oci::Digest& digest) const {
+Result<storage::File> LayoutTree::blob_directory(const std::string& repository,
+                                                 const oci::Digest& digest) const {
   return make_directories(fmt::format("{}/blobs/{}", repository, to_string(digest.algorithm())));
 }
 
 Result<std::string> LayoutTree::write_temporary(std::string_view bytes) const {
   std::string name = "tmp-" + random_id();
-  const FileHandle file(
+  const storage::File file(
       ::openat(uploads_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
   if (!file) return std::unexpected(errno_error(errno, "create a file"));
   Result<void> written = write_all(file.get(), bytes, 0);
@@ -198,7 +198,7 @@ Result<void> LayoutTree::write_at(int directory, const std::string& name,
 }
 
 Result<void> LayoutTree::make_repository(const std::string& name) const {
-  TS_TRY(const FileHandle directory, make_directories(name));
+  TS_TRY(const storage::File directory, make_directories(name));
   TS_TRY(make_directories(name + "/blobs/sha256"));
   // index.json first: a layout without it is not one, and the walk at open looks for oci-layout.
   if (::faccessat(directory.get(), "index.json", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -213,15 +213,15 @@ Result<void> LayoutTree::make_repository(const std::string& name) const {
 Result<void> LayoutTree::write_blob(const std::string& repository, const oci::Digest& digest,
                                     std::string_view bytes) const {
   if (blob_size(repository, digest) == bytes.size()) return {};
-  TS_TRY(const FileHandle directory, blob_directory(repository, digest));
+  TS_TRY(const storage::File directory, blob_directory(repository, digest));
   return write_at(directory.get(), digest.hex(), bytes);
 }
 
 Result<void> LayoutTree::commit_upload(const std::string& file, const std::string& repository,
                                        const oci::Digest& digest) const {
-  TS_TRY(const FileHandle directory, blob_directory(repository, digest));
+  TS_TRY(const storage::File directory, blob_directory(repository, digest));
   if (sync_) {
-    const FileHandle data(
+    const storage::File data(
         ::openat(uploads_.get(), file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!data) return std::unexpected(errno_error(errno, "open an upload"));
     TS_TRY(sync_file(data.get(), "sync an upload"));
@@ -237,7 +237,7 @@ Result<bool> LayoutTree::link_blob(const std::string& from, const std::string& r
   const std::string algorithm(to_string(digest.algorithm()));
   const auto source = open_path(fmt::format("{}/blobs/{}", from, algorithm), O_PATH | O_DIRECTORY);
   if (!source || !blob_size(from, digest)) return false;
-  TS_TRY(const FileHandle target, blob_directory(repository, digest));
+  TS_TRY(const storage::File target, blob_directory(repository, digest));
   const char* name = digest.hex().c_str();
   if (::linkat(source->get(), name, target.get(), name, 0) != 0) {
     if (errno == ENOENT || errno == EMLINK) return false;
@@ -263,7 +263,7 @@ Result<bool> LayoutTree::remove_blob(const std::string& repository,
 
 Result<void> LayoutTree::replace_file(const std::string& directory, const std::string& name,
                                       std::string_view bytes) const {
-  TS_TRY(const FileHandle at, open_path(directory, O_RDONLY | O_DIRECTORY));
+  TS_TRY(const storage::File at, open_path(directory, O_RDONLY | O_DIRECTORY));
   return write_at(at.get(), name, bytes);
 }
 

@@ -29,8 +29,8 @@ class LayoutTree {
   static bool is_reserved(const oci::RepositoryName& name);
 
   /// A file or directory by its path below the root. kNotFound also for what is behind a link.
-  Result<FileHandle> open_path(const std::string& path, int flags) const;
-  Result<FileHandle> open_blob(const std::string& repository, const oci::Digest& digest) const;
+  Result<storage::File> open_path(const std::string& path, int flags) const;
+  Result<storage::File> open_blob(const std::string& repository, const oci::Digest& digest) const;
   /// Nothing when it is not there.
   std::optional<std::uint64_t> blob_size(const std::string& repository,
                                          const oci::Digest& digest) const;
@@ -63,13 +63,14 @@ class LayoutTree {
 
  private:
   LayoutTree() = default;
-  Result<FileHandle> make_directories(const std::string& path) const;
-  Result<FileHandle> blob_directory(const std::string& repository, const oci::Digest& digest) const;
+  Result<storage::File> make_directories(const std::string& path) const;
+  Result<storage::File> blob_directory(const std::string& repository,
+                                       const oci::Digest& digest) const;
   Result<void> sync_file(int file, std::string_view what) const;
   Result<void> write_at(int directory, const std::string& name, std::string_view bytes) const;
   Result<std::string> write_temporary(std::string_view bytes) const;
 
-  FileHandle root_, uploads_, lock_;
+  storage::File root_, uploads_, lock_;
   bool sync_ = true;
 };
 

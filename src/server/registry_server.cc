@@ -76,11 +76,22 @@ Result<tcp::acceptor> listen(const Executor& executor, const Options& options) {
   return out;
 }
 
+storage::Backend backend_of(FileBackend wanted) {
+  switch (wanted) {
+    case FileBackend::kAuto:
+      return storage::Backend::kAuto;
+    case FileBackend::kUring:
+      return storage::Backend::kUring;
+    case FileBackend::kPool:
+      return storage::Backend::kPool;
+  }
+  return storage::Backend::kAuto;
+}
+
 /// A connection and the stream it speaks over, while it lasts.
 struct Client {
-  Client(tcp::socket socket, asio::ssl::context* tls, const Limits& limits, const Handler& handler,
-         const std::function<void(RequestRecord)>& record)
-      : stream(std::move(socket), tls), connection(stream, limits, handler, record) {}
+  Client(tcp::socket socket, asio::ssl::context* tls, const ConnectionContext& context)
+      : stream(std::move(socket), tls), connection(stream, context) {}
   Stream stream;
   Connection connection;
 };
@@ -88,11 +99,13 @@ struct Client {
 }  // namespace
 
 struct RegistryServer::State {
-  State(Executor e, WorkerPool& p, Options o, LayoutTree tree)
+  State(Executor e, WorkerPool& p, Options o, LayoutTree tree,
+        std::unique_ptr<storage::FileIo> file_io)
       : executor(e),
         options(std::move(o)),
         store(e, p, std::move(tree), options),
         uploads(store.tree(), p, options.limits),
+        files(std::move(file_io)),
         acceptor(e),
         changed(e),
         clients_group(e, TaskGroup::OnFailure::kKeepGoing) {}
@@ -109,14 +122,14 @@ struct RegistryServer::State {
   Options options;
   RepositoryStore store;
   UploadSessions uploads;
+  std::unique_ptr<storage::FileIo> files;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<Api> api;
   AccessLog log;
   std::optional<asio::ssl::context> tls;
   Endpoint endpoint;
   tcp::acceptor acceptor;
-  Handler handler;
-  std::function<void(RequestRecord)> recorder;
+  ConnectionContext connection_context;
   std::list<Client> clients;
   Event changed;  ///< A client has gone, or `stopping`.
   TaskGroup clients_group;
@@ -137,7 +150,14 @@ Result<std::unique_ptr<RegistryServer>> RegistryServer::open(Executor executor, 
   TS_TRY(auto tls, make_tls(options));
   TS_TRY(auto acceptor, listen(executor, options));
   TS_TRY(LayoutTree tree, LayoutTree::open(options.root, options.sync));
-  auto state = std::make_shared<State>(executor, pool, std::move(options), std::move(tree));
+  auto files = storage::make_file_io(executor, pool, backend_of(options.io));
+  if (!files) {
+    return std::unexpected(
+        Error{.code = Errc::kUnsupported, .message = "io_uring is refused on this machine"}
+            .with_hint("choose the io backend \"auto\" or \"pool\""));
+  }
+  auto state = std::make_shared<State>(executor, pool, std::move(options), std::move(tree),
+                                       std::move(files));
   state->tls = std::move(tls);
   state->acceptor = std::move(acceptor);
   TS_TRY(state->uploads.recover());
@@ -148,14 +168,21 @@ Result<std::unique_ptr<RegistryServer>> RegistryServer::open(Executor executor, 
   const auto bound = state->acceptor.local_endpoint(ec);
   state->endpoint = {
       .host = bound.address().to_string(), .port = bound.port(), .tls = state->tls.has_value()};
-  state->api = std::make_unique<Api>(
-      Context{.store = state->store, .uploads = state->uploads, .options = state->options},
-      *state->authenticator);
-  state->handler = [api = state->api.get()](Request& request, RequestBody& body) {
+  state->api = std::make_unique<Api>(Context{.store = state->store,
+                                             .uploads = state->uploads,
+                                             .files = *state->files,
+                                             .options = state->options},
+                                     *state->authenticator);
+  state->connection_context.limits = &state->options.limits;
+  state->connection_context.files = state->files.get();
+  state->connection_context.handler = [api = state->api.get()](Request& request,
+                                                               RequestBody& body) {
     return api->handle(request, body);
   };
   if (state->log.on() || state->options.observer) {
-    state->recorder = [s = state.get()](const RequestRecord& record) { s->record(record); };
+    state->connection_context.recorder = [s = state.get()](const RequestRecord& record) {
+      s->record(record);
+    };
   }
   return std::unique_ptr<RegistryServer>(new RegistryServer(std::move(state)));
 }
@@ -208,8 +235,7 @@ Task<Result<void>> RegistryServer::State::accept_loop() {
       TS_CO_TRY(co_await sleep_for(std::chrono::milliseconds(20)));
       continue;
     }
-    clients.emplace_front(std::move(socket), tls ? &*tls : nullptr, options.limits, handler,
-                          recorder);
+    clients.emplace_front(std::move(socket), tls ? &*tls : nullptr, connection_context);
     clients_group.spawn(serve(clients.begin()));
   }
   co_return Result<void>{};

@@ -1,7 +1,6 @@
 #include "server/reply.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
 #include <boost/beast/http/status.hpp>
@@ -12,10 +11,6 @@
 #include "base/text.h"
 
 namespace transship::server {
-
-FileHandle::~FileHandle() {
-  if (number_ >= 0) ::close(number_);
-}
 
 std::uint64_t Reply::content_length() const {
   if (file) return file_length;

@@ -7,27 +7,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "storage/file.h"
 
 namespace transship::server {
-
-/// An open file, closed with its owner.
-class FileHandle {
- public:
-  FileHandle() = default;
-  explicit FileHandle(int number) : number_(number) {}
-  FileHandle(FileHandle&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  FileHandle& operator=(FileHandle&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~FileHandle();
-
-  int get() const { return number_; }
-  explicit operator bool() const { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
 
 /// What a request is answered with. The connection adds the status line, Date, Content-Length and
 /// Connection; for HEAD it leaves the body out.
@@ -36,7 +18,7 @@ struct Reply {
   std::string headers{};  ///< "Name: value\r\n" lines.
   std::string body{};
   std::shared_ptr<const std::string> shared_body{};  ///< In place of `body`: from the cache.
-  FileHandle file{};                                 ///< In place of `body`: a range of a blob.
+  storage::File file{};                              ///< In place of `body`: a range of a blob.
   std::uint64_t file_offset = 0, file_length = 0;
   bool close = false;  ///< The connection ends with this answer.
 

@@ -57,7 +57,7 @@ Result<void> Repository::replay() {
   if (good == log.size()) return {};
   log_warning("serve: {}: the tag log ends in {} bytes of a torn record, dropped", name_,
               log.size() - good);
-  TS_TRY(const FileHandle file, tree_->open_path(name_ + std::string(kLog), O_WRONLY));
+  TS_TRY(const storage::File file, tree_->open_path(name_ + std::string(kLog), O_WRONLY));
   if (::ftruncate(file.get(), static_cast<off_t>(good)) != 0) {
     return std::unexpected(errno_error(errno, "truncate the tag log"));
   }
@@ -100,8 +100,10 @@ Task<Result<void>> Repository::commit(std::vector<Change> changes) {
 
 Task<void> Repository::write_pending() {
   const auto batch = std::exchange(pending_, nullptr);
-  batch->result = co_await pool_->run([this, batch] { return append(batch->bytes); });
+  batch->result = co_await pool_->run(
+      [this, batch, offset = log_size_] { return append(batch->bytes, offset); });
   if (batch->result) {
+    log_size_ += batch->bytes.size();
     for (const Change& change : batch->changes) index_.apply(change);
   }
   batch->changes.clear();
@@ -112,26 +114,44 @@ Task<void> Repository::write_pending() {
 Result<void> Repository::open_log() {
   TS_TRY(log_, tree_->open_path(name_ + std::string(kLog), O_WRONLY | O_CREAT));
   if (!tree_->sync()) return {};
-  TS_TRY(const FileHandle directory, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
+  TS_TRY(const storage::File directory, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
   if (::fsync(directory.get()) != 0) return std::unexpected(errno_error(errno, "sync a directory"));
   return {};
 }
 
-Result<void> Repository::append(const std::string& bytes) {
+Result<void> Repository::append(const std::string& bytes, std::uint64_t offset) {
   if (!log_) TS_TRY(open_log());
-  Result<void> written = write_all(log_.get(), bytes, log_size_);
+  Result<void> written = write_all(log_.get(), bytes, offset);
   if (written && tree_->sync() && ::fdatasync(log_.get()) != 0) {
     written = std::unexpected(errno_error(errno, "sync the tag log"));
   }
-  if (written) {
-    log_size_ += bytes.size();
-    return written;
-  }
+  if (written) return written;
   // What is there of the record must not be replayed: it is not acknowledged.
-  const bool cut = ::ftruncate(log_.get(), static_cast<off_t>(log_size_)) == 0;
-  log_ = FileHandle();
+  const bool cut = ::ftruncate(log_.get(), static_cast<off_t>(offset)) == 0;
+  log_ = storage::File();
   if (!cut) log_warning("serve: {}: the tag log could not be cut back", name_);
   return written;
+}
+
+Task<void> Repository::hold_content() {
+  while (removals_ != 0) co_await changed_->wait_uncancelled();
+  ++content_held_;
+}
+
+void Repository::release_content() {
+  if (--content_held_ == 0) changed_->notify_all();
+}
+
+Task<void> Repository::begin_removal() {
+  ++removals_;
+  while (removing_ || content_held_ != 0) co_await changed_->wait_uncancelled();
+  removing_ = true;
+}
+
+void Repository::end_removal() {
+  --removals_;
+  removing_ = false;
+  changed_->notify_all();
 }
 
 bool Repository::wants_fold(Clock::time_point now, std::chrono::milliseconds after) const {
@@ -147,8 +167,8 @@ Task<Result<void>> Repository::fold() {
   Result<void> result;
   if (!fold_pending_ && log_size_ != 0) {
     result = co_await pool_->run([this]() -> Result<void> {
-      log_ = FileHandle();
-      TS_TRY(const FileHandle at, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
+      log_ = storage::File();
+      TS_TRY(const storage::File at, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
       if (::renameat(at.get(), "_log", at.get(), "_log.folding") != 0) {
         return std::unexpected(errno_error(errno, "rename the tag log"));
       }
@@ -177,7 +197,7 @@ Result<void> Repository::fold_files(const LayoutTree& tree, const std::string& n
   TS_TRY(const std::string log, read_log(tree, name + std::string(kFolding)));
   replay_records(log, [&](const Change& change) { index.apply(change); });
   TS_TRY(tree.replace_file(name, "index.json", print_index_file(index)));
-  TS_TRY(const FileHandle at, tree.open_path(name, O_RDONLY | O_DIRECTORY));
+  TS_TRY(const storage::File at, tree.open_path(name, O_RDONLY | O_DIRECTORY));
   if (::unlinkat(at.get(), "_log.folding", 0) != 0 && errno != ENOENT) {
     return std::unexpected(errno_error(errno, "remove the folded tag log"));
   }

@@ -35,6 +35,13 @@ class Repository {
   /// Makes `changes` durable, all or none, and only then visible.
   Task<Result<void>> commit(std::vector<Change> changes);
 
+  /// While references are held nothing is removed, and the other way round: the file of a manifest
+  /// that is put again must not vanish under it.
+  Task<void> hold_content();
+  void release_content();
+  Task<void> begin_removal();
+  void end_removal();
+
   /// Folds the log away. A failure loses nothing: it is tried again.
   Task<Result<void>> fold();
   bool needs_fold() const { return log_size_ != 0 || fold_pending_; }
@@ -55,7 +62,7 @@ class Repository {
   Repository(const LayoutTree& tree, std::string name) : tree_(&tree), name_(std::move(name)) {}
   Result<void> replay();
   Task<void> write_pending();
-  Result<void> append(const std::string& bytes);
+  Result<void> append(const std::string& bytes, std::uint64_t offset);
   Result<void> open_log();
   Task<void> lock_log();
   void unlock_log();
@@ -66,9 +73,12 @@ class Repository {
   WorkerPool* pool_ = nullptr;
   std::unique_ptr<Event> changed_;
 
-  FileHandle log_;
+  storage::File log_;
   std::uint64_t log_size_ = 0;
   std::shared_ptr<Batch> pending_;
+  std::size_t content_held_ = 0;
+  std::size_t removals_ = 0;  ///< Waiting and running.
+  bool removing_ = false;
   bool writing_ = false;
   bool folding_ = false;
   bool fold_pending_ = false;  ///< `_log.folding` is there.

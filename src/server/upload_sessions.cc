@@ -83,8 +83,8 @@ Task<Result<std::shared_ptr<UploadSession>>> UploadSessions::create(std::string 
   session->last_used = Clock::now();
   ++creating_;
   const int number = co_await pool_->run([this, session] {
-    const FileHandle file(::openat(tree_->uploads(), session->file.c_str(),
-                                   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    const storage::File file(::openat(tree_->uploads(), session->file.c_str(),
+                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     return file ? 0 : errno;
   });
   --creating_;
@@ -119,7 +119,7 @@ Task<void> UploadSessions::expire(Clock::time_point now) {
 
 Result<oci::Digest> hash_upload(const LayoutTree& tree, const UploadSession& session,
                                 oci::HashState from) {
-  const FileHandle file(
+  const storage::File file(
       ::openat(tree.uploads(), session.file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file) return std::unexpected(errno_error(errno, "open an upload"));
   oci::Hasher hasher(from);

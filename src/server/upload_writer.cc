@@ -4,17 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <optional>
+
+#include "base/event.h"
+#include "base/task_group.h"
+#include "oci/hash_lane.h"
 
 namespace transship::server {
 
 namespace {
 
-constexpr std::size_t kSlot = 512U << 10U;
+constexpr std::size_t kSlotBytes = 512U << 10U;
+constexpr std::size_t kSlots = 3;
 
 struct Filled {
   std::size_t bytes = 0;
-  Result<void> result;  ///< Why it is not full, if that is a failure.
+  Result<void> result{};  ///< Why it is not full, if that is a failure.
 };
 
 // Reads until `slot` is full, the body ends or fails: what came before a failure counts.
@@ -31,32 +38,135 @@ Task<Filled> fill(RequestBody& body, std::span<std::byte> slot) {
   co_return out;
 }
 
+// A body that fits one slot: no lane, no second buffer.
+Task<Result<void>> receive_small(storage::FileIo& files, int file, UploadSession& session,
+                                 RequestBody& body) {
+  std::vector<std::byte> slot(static_cast<std::size_t>(*body.length()));
+  const Filled filled = co_await fill(body, slot);
+  const std::span<const std::byte> bytes = std::span(slot).first(filled.bytes);
+  const Result<void> written = co_await files.write_at(file, bytes, session.offset);
+  if (!written) {
+    (void)::ftruncate(file, static_cast<off_t>(session.offset));
+    co_return written;
+  }
+  if (session.hash.length == session.offset) {
+    oci::Hasher hasher(session.hash);
+    hasher.update(bytes);
+    session.hash = hasher.state();
+  }
+  session.offset += bytes.size();
+  co_return filled.result;
+}
+
+/// A body on its way through a few slots: while one is filled from the network, those before it
+/// are hashed (in step with other uploads of this server) and written.
+class SlotWriter {
+ public:
+  SlotWriter(storage::FileIo& files, int file, UploadSession& session)
+      : files_(&files),
+        file_(file),
+        session_(&session),
+        begin_(session.offset),
+        changed_(files.executor()),
+        writes_(files.executor(), TaskGroup::OnFailure::kKeepGoing) {
+    if (session.hash.length != session.offset) return;
+    stream_.emplace(oci::lane_of(files.executor()), session.hash,
+                    oci::HashStream::Options{.urgent_backlog = kSlotBytes * (kSlots - 1)},
+                    [this](std::uint64_t bytes) {
+                      hashed_ += bytes;
+                      changed_.notify_all();
+                    });
+  }
+
+  Task<Result<void>> run(RequestBody& body) {
+    Result<void> result;
+    for (std::size_t turn = 0; result && !body.finished(); ++turn) {
+      Slot& slot = slots_.at(turn % kSlots);
+      while (in_use(slot)) co_await changed_.wait_uncancelled();
+      if (failure_) break;
+      if (slot.memory.empty()) slot.memory.resize(kSlotBytes);
+      Filled filled = co_await fill(body, slot.memory);
+      if (filled.bytes != 0) give(slot, filled.bytes);
+      result = std::move(filled.result);
+    }
+    co_await settle();
+    if (failure_) co_return std::unexpected(*failure_);
+    co_return result;
+  }
+
+ private:
+  struct Slot {
+    std::vector<std::byte> memory;
+    std::uint64_t end = 0;  ///< Offset in this body behind its bytes.
+    bool writing = false;
+  };
+
+  bool in_use(const Slot& slot) const { return slot.writing || (stream_ && hashed_ < slot.end); }
+
+  void give(Slot& slot, std::size_t bytes) {
+    const std::span<const std::byte> span = std::span(slot.memory).first(bytes);
+    const std::uint64_t at = begin_ + received_;
+    received_ += bytes;
+    slot.end = received_;
+    slot.writing = true;
+    if (stream_) stream_->push(span);
+    writes_.spawn(write(slot, span, at));
+  }
+
+  Task<Result<void>> write(Slot& slot, std::span<const std::byte> bytes, std::uint64_t at) {
+    const auto written = co_await files_->write_at(file_, bytes, at);
+    slot.writing = false;
+    if (!written) {
+      if (!failure_) failure_ = written.error();
+      good_ = std::min(good_.value_or(at), at);
+    } else if (!good_) {
+      // Status requests see progress; slots may end out of order, so only what is next counts.
+      if (session_->offset == at) session_->offset = at + bytes.size();
+    }
+    changed_.notify_all();
+    co_return Result<void>{};
+  }
+
+  // All slots are at rest, and the session tells what is in its file.
+  Task<void> settle() {
+    if (stream_) stream_->flush();
+    while (writes_.running() != 0 || (stream_ && hashed_ < received_)) {
+      co_await changed_.wait_uncancelled();
+    }
+    (void)co_await writes_.join();
+    session_->offset = good_.value_or(begin_ + received_);
+    if (good_) (void)::ftruncate(file_, static_cast<off_t>(*good_));
+    if (!stream_) co_return;
+    // Behind a cut-back file its hash is made anew, by reading, when the upload ends.
+    session_->hash = good_ ? oci::HashState::initial(session_->algorithm) : stream_->state();
+  }
+
+  storage::FileIo* files_;
+  int file_;
+  UploadSession* session_;
+  std::uint64_t begin_;
+  std::uint64_t received_ = 0, hashed_ = 0;
+  std::array<Slot, kSlots> slots_;
+  Event changed_;
+  std::optional<Error> failure_;
+  std::optional<std::uint64_t> good_;  ///< Where the file ends to be good, after a failed write.
+  TaskGroup writes_;
+  std::optional<oci::HashStream> stream_;
+};
+
 }  // namespace
 
-Task<Result<void>> receive_upload(const LayoutTree& tree, WorkerPool& pool,
+Task<Result<void>> receive_upload(const LayoutTree& tree, storage::FileIo& files,
                                   std::shared_ptr<UploadSession> session, RequestBody& body) {
   if (body.finished()) co_return Result<void>{};
-  const FileHandle file(
+  const storage::File file(
       ::openat(tree.uploads(), session->file.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file) co_return std::unexpected(errno_error(errno, "open an upload"));
-  const std::uint64_t expected = body.length().value_or(kSlot);
-  std::vector<std::byte> slot(
-      static_cast<std::size_t>(std::clamp<std::uint64_t>(expected, 1, kSlot)));
-  while (!body.finished()) {
-    const Filled filled = co_await fill(body, slot);
-    const std::span<const std::byte> bytes = std::span(slot).first(filled.bytes);
-    if (session->hash.length == session->offset) {
-      oci::Hasher hasher(session->hash);
-      hasher.update(bytes);
-      session->hash = hasher.state();
-    }
-    const std::string_view view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    TS_CO_TRY(co_await pool.run(
-        [&file, view, at = session->offset] { return write_all(file.get(), view, at); }));
-    session->offset += bytes.size();
-    TS_CO_TRY(filled.result);
+  if (body.length().value_or(kSlotBytes + 1) <= kSlotBytes) {
+    co_return co_await receive_small(files, file.get(), *session, body);
   }
-  co_return Result<void>{};
+  SlotWriter writer(files, file.get(), *session);
+  co_return co_await writer.run(body);
 }
 
 }  // namespace transship::server

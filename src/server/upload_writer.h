@@ -4,6 +4,7 @@
 
 #include "server/request_body.h"
 #include "server/upload_sessions.h"
+#include "storage/file_io.h"
 
 namespace transship::server {
 
@@ -11,7 +12,7 @@ namespace transship::server {
 ///
 /// All bytes that arrived are kept when the connection breaks: `offset` counts them. When the disk
 /// fails, the file is cut back to the last offset that is known to be whole.
-Task<Result<void>> receive_upload(const LayoutTree& tree, WorkerPool& pool,
+Task<Result<void>> receive_upload(const LayoutTree& tree, storage::FileIo& files,
                                   std::shared_ptr<UploadSession> session, RequestBody& body);
 
 }  // namespace transship::server
