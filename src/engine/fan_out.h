@@ -12,15 +12,15 @@ namespace transship::engine {
 /// How one cursor of a pipe has fared.
 struct Pace {
   std::uint64_t bytes = 0;   ///< Read.
-  Clock::duration busy{};    ///< While there was something to read.
-  Clock::duration waited{};  ///< While the writer was blocked and all others had nothing to read.
+  Clock::duration busy{};    ///< Not waiting for more.
+  Clock::duration waited{};  ///< While the writer was blocked and all others waited for more.
   bool has_work = false;
 };
 
 /// Who holds up a fan-out: arithmetic over times given by the caller (design 5).
 ///
-/// A cursor's rate is what it read over the time in which it could have read: those that wait for
-/// the slowest one are not slow themselves.
+/// A cursor's rate is what it read over the time in which it did not wait for more: those that wait
+/// for the slowest one are not slow themselves.
 class FanOut {
  public:
   /// Before anything changes: books the time since the last call.

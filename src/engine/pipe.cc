@@ -113,17 +113,17 @@ Flow Pipe::write(std::span<const std::byte> bytes) {
   }
   if (!fresh.empty() && !make_room(fresh.size())) {
     blocked_ = fresh.size();
-    account();
     flush();
+    account();
     return Flow::kWait;
   }
   skip_ -= skipped;
   received_ += bytes.size();
   blocked_ = 0;
   ring_.append(fresh, [this](std::span<const std::byte> piece) { hash_->push(piece); });
-  account();
   if (complete()) hash_->flush();
   wake_cursors(complete());
+  account();
   return Flow::kMoved;
 }
 
@@ -166,7 +166,6 @@ void Pipe::conclude() {
     return wrong_hash("the source's bytes do not have this digest");
   }
   settle(State::kVerified);
-  account();
   wake_cursors(true);
   reclaim();
 }
@@ -295,6 +294,7 @@ BodySource::Read Pipe::read(Cursor& cursor, std::span<std::byte> out) {
   const std::size_t bytes = has_bytes ? ring_.copy(cursor.offset_, readable(), out) : 0;
   if (bytes == 0) {
     cursor.waiting_ = true;
+    account();
     return {Flow::kWait, 0};
   }
   cursor.offset_ += bytes;
@@ -326,15 +326,15 @@ void Pipe::wake_cursors(bool all) {
   }
 }
 
-// Books the time since the last call, then looks at who has something to do. One target alone is
-// never too slow.
+// Books the time since the last call, then looks at who is at work: has not asked for more than
+// there is. One target alone is never too slow.
 void Pipe::account() {
   if (cursors_.size() < 2) return;
   std::vector<Pace*>& paces = scratch_;
   paces.clear();
   for (Cursor* cursor : cursors_) paces.push_back(&cursor->pace_);
   fan_out_.advance(paces, time_.now());
-  for (Cursor* cursor : cursors_) cursor->pace_.has_work = available(*cursor) > 0;
+  for (Cursor* cursor : cursors_) cursor->pace_.has_work = !cursor->waiting_;
   fan_out_.observe(paces, blocked_ != 0);
 }
 

@@ -21,6 +21,13 @@ bool needs_new_session(Errc code) {
          code == Errc::kSizeMismatch;
 }
 
+// On the shard: waits until the hash of the whole is right.
+Task<Result<void>> proven(const Cursor& cursor) {
+  TS_CO_TRY(co_await cursor.pipe()->settled());
+  if (cursor.failed()) co_return std::unexpected(*cursor.failed());
+  co_return Result<void>{};
+}
+
 }  // namespace
 
 TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
@@ -37,9 +44,12 @@ TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
   highest_ = best_ = target_.session.offset;
 }
 
-void TargetRun::drop_cursor() {
-  outcome.bytes_sent = cursor_->given();
-  cursor_.reset();
+void TargetRun::note_detached() {
+  outcome.detached = true;
+  transfer_.context().progress.note(
+      fmt::format("{}: far slower than the others: it reads the source by itself from here",
+                  describe(transfer_, target_)));
+  if (target_.on_detach) target_.on_detach();
 }
 
 Error TargetRun::named(Error error) const {
@@ -50,7 +60,8 @@ Error TargetRun::named(Error error) const {
 
 Task<Result<void>> TargetRun::run() {
   outcome.result = co_await attempts();
-  co_await transfer_.leave(*cursor_);
+  outcome.bytes_sent = co_await transfer_.leave(*cursor_);
+  if (target_.on_end) target_.on_end(outcome);
   co_return Result<void>{};
 }
 
@@ -84,7 +95,7 @@ Task<Result<void>> TargetRun::send() {
   }
   if (target_.session.offset == transfer_.blob().size) {
     // Nothing is left to hold back: the commit itself waits for the hash.
-    TS_CO_TRY(co_await await_on_shard(transfer_.shard(), cursor_->pipe()->settled()));
+    TS_CO_TRY(co_await await_on_shard(transfer_.shard(), proven(*cursor_)));
   }
   ++outcome.attempts;
   co_return co_await target_.repository->upload(target_.session, transfer_.blob(), *cursor_);
@@ -127,6 +138,7 @@ Task<Result<TargetRun::Next>> TargetRun::after(Error error) {
 Task<Result<TargetRun::Next>> TargetRun::after_pipe_failed(Error error) {
   co_await discard_session();
   if (!error.retryable) co_return std::unexpected(std::move(error));
+  co_await on_shard(transfer_.shard(), [&] { cursor_->arm(); });
   best_ = 0;
   co_return Next::kAgain;
 }

@@ -22,7 +22,9 @@ class TargetRun {
   Cursor& cursor() { return *cursor_; }
   std::uint64_t first_offset() const { return target_.session.offset; }
   /// On the shard, at the end.
-  void drop_cursor();
+  void drop_cursor() { cursor_.reset(); }
+  /// It reads the source by itself now, as it is too slow for the others.
+  void note_detached();
 
   BlobOutcome outcome;
 

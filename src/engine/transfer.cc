@@ -8,11 +8,8 @@
 namespace transship::engine {
 
 Transfer::Transfer(const Context& context, oci::SourceRepository& source,
-                   const oci::Descriptor& blob, std::vector<BlobTarget> targets)
-    : context_(context),
-      source_(source),
-      blob_(blob),
-      shard_(context.shards.at(context.shards.pick())) {
+                   const oci::Descriptor& blob, std::vector<BlobTarget> targets, Executor shard)
+    : context_(context), source_(source), blob_(blob), shard_(std::move(shard)) {
   for (BlobTarget& target : targets) {
     runs_.push_back(std::make_unique<TargetRun>(*this, std::move(target)));
   }
@@ -57,56 +54,65 @@ Task<void> Transfer::close() {
 }
 
 Task<bool> Transfer::place(Cursor& cursor, std::uint64_t offset) {
-  Feed* own = nullptr;
   bool placed = false;
+  bool failed = false;
   co_await on_shard(shard_, [&] {
-    placed = cursor.pipe() != nullptr && cursor.pipe()->seek(cursor, offset);
-    if (placed) cursor.arm();
+    failed = cursor.failed().has_value();
+    placed = !failed && cursor.pipe()->seek(cursor, offset);
   });
-  if (placed) co_return true;
-  own = &new_feed();
+  if (placed || failed) co_return placed;
+  Feed& own = new_feed();
   co_await on_shard(shard_, [&] {
-    auto lineage = cursor.pipe()->lineage_at(offset);
+    auto lineage = cursor.failed() ? std::nullopt : cursor.pipe()->lineage_at(offset);
     if (!lineage) return;
-    move_to(*own, cursor, std::move(*lineage), offset);
-    cursor.arm();
+    move_to(own, cursor, std::move(*lineage), offset);
     placed = true;
   });
   if (!placed) {
-    feeds_.remove_if([&](const Feed& feed) { return &feed == own; });
+    drop(own);
     co_return false;
   }
-  own->start();
+  own.start();
   co_await drop_idle_feeds();
   co_return true;
 }
 
+// A feed that came to nothing: it has no pipe and no task.
+void Transfer::drop(const Feed& unused) {
+  feeds_.remove_if([&](const Feed& feed) { return &feed == &unused; });
+}
+
 void Transfer::move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset) {
   Pipe& pipe = feed.make_pipe(std::move(lineage));
-  if (cursor.pipe() != nullptr) cursor.pipe()->release(cursor);
+  cursor.pipe()->release(cursor);
   pipe.attach(cursor, offset);
 }
 
-Task<void> Transfer::leave(Cursor& cursor) {
+Task<std::uint64_t> Transfer::leave(Cursor& cursor) {
+  std::uint64_t given = 0;
   co_await on_shard(shard_, [&] {
+    cursor.set_waker({});
     if (cursor.pipe() != nullptr) cursor.pipe()->release(cursor);
+    given = cursor.given();
   });
   co_await drop_idle_feeds();
+  co_return given;
 }
 
 Task<void> Transfer::drop_idle_feeds() {
+  // The list is the control shard's, the pipes are not.
   std::vector<Feed*> idle;
+  for (Feed& feed : feeds_) idle.push_back(&feed);
   co_await on_shard(shard_, [&] {
-    for (Feed& feed : feeds_) {
-      if (feed.pipe() != nullptr && feed.pipe()->cursors() == 0) idle.push_back(&feed);
-    }
+    std::erase_if(
+        idle, [](Feed* feed) { return feed->pipe() == nullptr || feed->pipe()->cursors() != 0; });
   });
   for (Feed* feed : idle) feed->cancel();
 }
 
 // Looks now and then for one target that holds up all others.
 Task<Result<void>> Transfer::watch() {
-  const auto interval = std::max<Clock::duration>(context_.options.slow_target_after / 4,
+  const auto interval = std::max<Clock::duration>(context_.options.slow_target_after / 8,
                                                   std::chrono::milliseconds(1));
   while (true) {
     TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + interval));
@@ -116,39 +122,36 @@ Task<Result<void>> Transfer::watch() {
 }
 
 Task<bool> Transfer::detach_slow() {
+  Pipe& shared = *feeds_.front().pipe();
   Cursor* slow = nullptr;
-  co_await on_shard(
-      shard_, [&] { slow = feeds_.front().pipe()->too_slow(context_.options.slow_target_after); });
+  co_await on_shard(shard_, [&] { slow = shared.too_slow(context_.options.slow_target_after); });
   if (slow == nullptr) co_return false;
   Feed& own = new_feed();
   bool moved = false;
   co_await on_shard(shard_, [&] {
     // It may have ended meanwhile.
-    if (slow->pipe() != feeds_.front().pipe()) return;
-    auto lineage = slow->pipe()->lineage_at(slow->offset());
+    if (slow->pipe() != &shared) return;
+    auto lineage = shared.lineage_at(slow->offset());
     if (!lineage) return;
     move_to(own, *slow, std::move(*lineage), slow->offset());
     moved = true;
   });
   if (!moved) {
-    feeds_.remove_if([&](const Feed& feed) { return &feed == &own; });
+    drop(own);
     co_return false;
   }
   own.start();
   for (auto& run : runs_) {
-    if (&run->cursor() == slow) run->outcome.detached = true;
+    if (&run->cursor() == slow) run->note_detached();
   }
-  context_.progress.note(
-      fmt::format("blob {}: one target is far slower than the others, and reads "
-                  "the source by itself from here",
-                  blob_.digest.short_string()));
   co_return true;
 }
 
 Task<BlobTransferResult> transfer_blob(const Context& context, oci::SourceRepository& source,
                                        const oci::Descriptor& blob,
                                        std::vector<BlobTarget> targets) {
-  Transfer transfer(context, source, blob, std::move(targets));
+  Transfer transfer(context, source, blob, std::move(targets),
+                    context.shards.at(context.shards.pick()));
   co_return co_await transfer.run();
 }
 

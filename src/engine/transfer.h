@@ -15,8 +15,9 @@ class TargetRun;
 /// go its own way. On the control shard.
 class Transfer {
  public:
+  /// `shard`: where the bytes move.
   Transfer(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
-           std::vector<BlobTarget> targets);
+           std::vector<BlobTarget> targets, Executor shard);
   ~Transfer();
 
   [[nodiscard]] Task<BlobTransferResult> run();
@@ -28,8 +29,8 @@ class Transfer {
   /// Puts `cursor` where its pipe has `offset`, else on a feed of its own. False: the target must
   /// start again from zero, as nothing proves what it holds.
   [[nodiscard]] Task<bool> place(Cursor& cursor, std::uint64_t offset);
-  /// `cursor` needs no more bytes: a feed that nobody reads any more ends.
-  [[nodiscard]] Task<void> leave(Cursor& cursor);
+  /// `cursor` needs no more bytes: a feed that nobody reads any more ends. Returns how many it got.
+  [[nodiscard]] Task<std::uint64_t> leave(Cursor& cursor);
 
  private:
   Feed& new_feed();
@@ -38,6 +39,7 @@ class Transfer {
   Task<Result<void>> watch();
   Task<bool> detach_slow();
   void move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset);
+  void drop(const Feed& unused);
   Task<void> drop_idle_feeds();
 
   const Context& context_;

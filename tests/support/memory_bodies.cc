@@ -63,17 +63,28 @@ void spoil(const BodyPlan& plan, std::uint64_t first, std::span<std::byte> bytes
   if (at >= first && at < first + bytes.size()) bytes[at - first] ^= std::byte{0x20};
 }
 
-// Lets others run, and keeps to the rate.
-Task<Result<void>> pace(const BodyPlan& plan, Clock::time_point start, std::uint64_t moved) {
-  co_await asio::post(co_await current_executor(), asio::use_awaitable);
-  if (plan.rate != 0) {
-    const std::chrono::duration<double> due(static_cast<double>(moved) /
-                                            static_cast<double>(plan.rate));
-    TS_CO_TRY(
-        co_await plan.time->sleep_until(start + std::chrono::duration_cast<Clock::duration>(due)));
+// Keeps a body to its rate, as a link does: what it did not carry in time is lost.
+class Link {
+ public:
+  explicit Link(const BodyPlan& plan) : plan_(plan), free_at_(plan.time->now()) {}
+
+  // Lets others run, and returns when `bytes` have passed.
+  Task<Result<void>> carry(std::uint64_t bytes) {
+    co_await asio::post(co_await current_executor(), asio::use_awaitable);
+    if (plan_.rate != 0) {
+      const std::chrono::duration<double> cost(static_cast<double>(bytes) /
+                                               static_cast<double>(plan_.rate));
+      free_at_ =
+          std::max(free_at_, plan_.time->now()) + std::chrono::duration_cast<Clock::duration>(cost);
+      TS_CO_TRY(co_await plan_.time->sleep_until(free_at_));
+    }
+    co_return co_await check_cancelled();
   }
-  co_return co_await check_cancelled();
-}
+
+ private:
+  const BodyPlan& plan_;
+  Clock::time_point free_at_;
+};
 
 // At the place where a fault cuts the body: how it ends there, or nothing when it goes on.
 Task<std::optional<Result<void>>> end_here(const BodyPlan& plan, std::uint64_t moved) {
@@ -96,7 +107,7 @@ Task<Result<void>> write_all(BodySink& sink, Woken<BodySink>& woken,
 Task<Result<void>> give(const std::string& content, oci::ByteRange range, BodySink& sink,
                         const BodyPlan& plan, std::uint64_t& moved) {
   Woken<BodySink> woken(sink, co_await current_executor());
-  const Clock::time_point start = plan.time->now();
+  Link link(plan);
   std::vector<std::byte> piece(plan.piece);
   while (true) {
     if (auto cut = co_await end_here(plan, moved)) co_return *cut;
@@ -107,7 +118,7 @@ Task<Result<void>> give(const std::string& content, oci::ByteRange range, BodySi
     spoil(plan, moved, std::span(piece).first(size));
     TS_CO_TRY(co_await write_all(sink, woken, std::span(piece).first(size)));
     moved += size;
-    TS_CO_TRY(co_await pace(plan, start, moved));
+    TS_CO_TRY(co_await link.carry(size));
   }
   if (is(plan, Fault::Kind::kLong)) {
     TS_CO_TRY(co_await write_all(sink, woken, std::span(piece).first(1)));
@@ -119,7 +130,7 @@ Task<Result<void>> give(const std::string& content, oci::ByteRange range, BodySi
 Task<Result<void>> take(std::uint64_t expected, BodySource& body, const BodyPlan& plan,
                         BodyEnd& end) {
   Woken<BodySource> woken(body, co_await current_executor());
-  const Clock::time_point start = plan.time->now();
+  Link link(plan);
   std::vector<std::byte> piece(plan.piece);
   while (true) {
     if (auto cut = co_await end_here(plan, end.moved)) co_return *cut;
@@ -137,7 +148,7 @@ Task<Result<void>> take(std::uint64_t expected, BodySource& body, const BodyPlan
     spoil(plan, end.moved, std::span(piece).first(read.bytes));
     end.bytes.append(reinterpret_cast<const char*>(piece.data()), read.bytes);
     end.moved += read.bytes;
-    TS_CO_TRY(co_await pace(plan, start, end.moved));
+    TS_CO_TRY(co_await link.carry(read.bytes));
   }
 }
 
