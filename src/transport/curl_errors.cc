@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/x509_vfy.h>
 
-#include <cstring>
+#include <system_error>
 
 #include "base/text.h"
 #include "transport/curl_client.h"
@@ -27,8 +27,8 @@ Error make(Errc code, std::string message, bool retryable, std::string hint = {}
 }
 
 Error connect_error(const CurlFailure& f) {
-  std::string why =
-      f.os_errno != 0 ? std::strerror(static_cast<int>(f.os_errno)) : printable(f.text);
+  std::string why = f.os_errno != 0 ? std::system_category().message(static_cast<int>(f.os_errno))
+                                    : printable(f.text);
   why = to_lower(why.substr(0, 1)) + why.substr(std::min<std::size_t>(1, why.size()));
   // Refused by a host that never answered: a wrong port, most likely. Later it is a restart.
   const bool retryable = f.known_host || f.os_errno != ECONNREFUSED;

@@ -22,7 +22,7 @@ constexpr int kEventsPerTurn = 64;
 
 struct CurlShard::State : std::enable_shared_from_this<State> {
   struct Multi {
-    Multi(State& o, Executor executor, int i) : owner(o), timer(std::move(executor)), index(i) {}
+    Multi(State& o, const Executor& executor, int i) : owner(o), timer(executor), index(i) {}
     State& owner;
     CURLM* handle = nullptr;
     asio::steady_timer timer;
@@ -176,7 +176,7 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
 
   Multi& multi_of(const Transfer& transfer) { return transfer.spec().http2 ? http2 : http1; }
 
-  void start(std::shared_ptr<Transfer> transfer) {
+  void start(const std::shared_ptr<Transfer>& transfer) {
     CURL* easy = take_handle();
     auto wake = [weak = weak_from_this()](Transfer& t) {
       if (auto self = weak.lock()) self->note_wake(t);
@@ -304,7 +304,7 @@ CurlShard::CurlShard(Executor executor, Limits limits)
 
 CurlShard::~CurlShard() { state_->close(); }
 
-void CurlShard::start(std::shared_ptr<Transfer> transfer) { state_->start(std::move(transfer)); }
+void CurlShard::start(const std::shared_ptr<Transfer>& transfer) { state_->start(transfer); }
 
 void CurlShard::cancel(const std::shared_ptr<Transfer>& transfer) { state_->cancel(transfer); }
 

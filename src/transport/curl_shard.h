@@ -26,7 +26,7 @@ class CurlShard {
   ~CurlShard();
 
   /// Starts a transfer; it completes later, from the loop.
-  void start(std::shared_ptr<Transfer> transfer);
+  void start(const std::shared_ptr<Transfer>& transfer);
   /// Ends it with kCancelled, at once; nothing when it has ended.
   void cancel(const std::shared_ptr<Transfer>& transfer);
 

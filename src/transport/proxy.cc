@@ -14,7 +14,7 @@ namespace transship::transport {
 namespace {
 
 std::string variable(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any.
   return value == nullptr ? std::string() : std::string(trim(value));
 }
 

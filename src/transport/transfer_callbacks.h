@@ -4,7 +4,7 @@
 
 #include "transport/transfer.h"
 
-struct curl_sockaddr;
+struct curl_sockaddr;  // NOLINT(readability-identifier-naming): curl's.
 
 namespace transship::transport {
 
