@@ -127,6 +127,32 @@ TEST_F(CopyTargets, ABrokenSourceFailsEveryTarget) {
   EXPECT_TRUE(target.tag_map().empty());
 }
 
+TEST_F(CopyTargets, OneSlowTargetDoesNotHoldTheOthers) {
+  ImageSpec spec{.layers = {}};
+  for (char c = 'a'; c < 'm'; ++c) spec.layers.push_back(std::string(400'000, c));
+  const oci::Manifest root = add_image(source, spec, "v1");
+  options.blobs_in_flight = 4;
+  options.ring_bytes = 64U << 10U;
+  target_store.options.write_rate = 1'000'000;
+  auto time_to_tag = [&](std::uint64_t rate, const std::string& name) {
+    other_store.options.write_rate = rate;
+    const Clock::time_point begin = clock.now();
+    Clock::duration tagged{};
+    target_store.watch = [&](const Call& call) {
+      if (call.step == Step::kPutManifest) tagged = clock.now() - begin;
+    };
+    const engine::Report report =
+        copy_to({{&target_store.repository(name), "v1"}, {&other_store.repository(name), "v1"}});
+    EXPECT_TRUE(report.ok()) << why(report);
+    expect_complete(other_store.repository(name), source, root.digest);
+    return tagged;
+  };
+  const Clock::duration alone = time_to_tag(1'000'000, "even");
+  const Clock::duration beside = time_to_tag(20'000, "slow");
+  EXPECT_LT(beside, alone * 11 / 10 + std::chrono::milliseconds(2500));
+  EXPECT_LE(source_store.body_bytes(Step::kBlobGet), 3U * 12U * 400'000U + 200U);
+}
+
 TEST_F(CopyTargets, WithinOneRegistryEverythingIsMounted) {
   const oci::Manifest root = image();
   MemoryRepository& sibling = source_store.repository("team/copy");
