@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -19,6 +20,13 @@ void keep_secrets() {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
+// Rings and curl's buffers come and go with each blob: memory that is given back to the kernel is
+// faulted in again at once (measured: 8 % of the CPU of a copy).
+void keep_memory() {
+  mallopt(M_TRIM_THRESHOLD, 32 << 20);
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+}
+
 int run(const Arguments& arguments) {
   const CommonArguments& common = arguments.common;
   return std::visit(
@@ -37,6 +45,7 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   keep_secrets();
+  keep_memory();
   std::signal(SIGPIPE, SIG_IGN);
   const auto parsed = parse_arguments(argc, argv);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
