@@ -92,9 +92,15 @@ void DockerCredentials::refused(const std::string& host) {
 }
 
 Task<Result<std::shared_ptr<const DockerCredentials::Files>>> DockerCredentials::files() {
+  if (!read_) read_ = std::make_unique<Event>(co_await current_executor());
+  while (reading_) TS_CO_TRY(co_await read_->wait());
   if (files_ && time_.now() - files_read_ < limits_.files_for) co_return files_;
-  TS_CO_TRY(Files read, co_await pool_.run([paths = paths_] { return read_all(paths); }));
-  files_ = std::make_shared<const Files>(std::move(read));
+  reading_ = true;
+  auto read = co_await pool_.run([paths = paths_] { return read_all(paths); });
+  reading_ = false;
+  read_->notify_all();
+  if (!read) co_return std::unexpected(std::move(read).error());
+  files_ = std::make_shared<const Files>(std::move(*read));
   files_read_ = time_.now();
   co_return files_;
 }

@@ -54,6 +54,8 @@ class DockerCredentials final : public registry::CredentialSource {
   Limits limits_;
   std::shared_ptr<const Files> files_;
   Clock::time_point files_read_;
+  bool reading_ = false;
+  std::unique_ptr<Event> read_;  ///< Those who wait for a reading that goes on.
   /// By helper and host.
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Asked>> asked_;
 };

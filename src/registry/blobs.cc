@@ -109,7 +109,9 @@ Task<Result<bool>> Repository::has_blob(const oci::Descriptor& blob) {
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   // A signed link to storage that refuses HEAD: the registry sent us there, so it has it.
   if (sent->status == 403 && sent->redirected) co_return true;
-  if (sent->status == 404) co_return false;
+  // Artifactory says 403 of what is missing. Who may write finds out by writing.
+  const bool hidden = sent->status == 403 && access_ == Access::kPush;
+  if (sent->status == 404 || hidden) co_return false;
   if (sent->status != 200) co_return std::unexpected(host_.error(*sent, what));
   const auto length = content_length(*sent);
   // Another size under this digest is damage: it must be sent anew, not trusted.

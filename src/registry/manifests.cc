@@ -98,7 +98,7 @@ Task<Result<oci::Descriptor>> Repository::resolve(oci::ManifestName name) {
   // HEAD: a GET tells what it is.
   if (useless || response.status == 400 || response.status == 403) {
     Result<oci::Descriptor> got = co_await resolve_by_get(std::move(name));
-    if (useless && got) host_.learned().head_unusable = true;
+    if (useless && got && !digest) host_.learned().head_unusable = true;
     co_return got;
   }
   co_return std::unexpected(host_.error(response, action("HEAD", what)));

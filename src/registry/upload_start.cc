@@ -77,7 +77,9 @@ Task<Result<oci::UploadStart>> Repository::mount(const oci::Descriptor& blob,
     co_return oci::UploadStart(std::move(session));
   }
   const Error error = host_.error(*sent, what);
-  if (error.retryable || error.code == Errc::kRepositoryUnknown) co_return std::unexpected(error);
+  // Of a mount it may be the other repository that is unknown: a plain POST tells.
+  const bool nowhere = error.code == Errc::kRepositoryUnknown && !other;
+  if (error.retryable || nowhere) co_return std::unexpected(error);
   if (sent->status == 400 || sent->status == 405 || sent->status == 501) {
     log_debug("{}: mounts are not tried again for an hour", error.message);
     host_.learned().mounts_refused_until = host_.time().now() + kMountMemory;

@@ -147,6 +147,7 @@ TEST(HasBlob, AnswersBySizeToo) {
                         {answer(200), true},
                         {answer(200, {{"Content-Length", "19"}}), false},
                         {answer(404), false},
+                        {answer(403), false},
                         {storage, true}};
   for (const Case& each : cases) {
     Rig rig;

@@ -133,6 +133,18 @@ TEST(StartUpload, AMissingEcrRepositorySaysHowToMakeIt) {
   });
 }
 
+TEST(StartUpload, AMountFromAnUnknownRepositoryBecomesAPlainSession) {
+  Rig rig;
+  rig.http.on(Method::kPost, kUploads, [](const SentRequest& sent) -> ScriptedHttp::Answer {
+    if (sent.url.query().empty()) return opened();
+    return answer(404, {}, R"({"errors":[{"code":"NAME_UNKNOWN"}]})");
+  });
+  with_start(rig, "lib/gone", [](Result<oci::UploadStart> start) {
+    ASSERT_TRUE(start.has_value());
+    EXPECT_TRUE(std::holds_alternative<oci::UploadSession>(*start));
+  });
+}
+
 TEST(StartUpload, Sha512IsAnnounced) {
   Rig rig;
   rig.http.on(Method::kPost, kUploads, opened());
