@@ -122,12 +122,53 @@ void TaskGroup::cancel() { state_->cancel(); }
 
 std::size_t TaskGroup::running() const { return state_->children.size(); }
 
-Task<void> run_detached_on(Executor executor, Task<void> task) {
+namespace {
+
+// A task on another shard. Boost 1.81's own way of cancelling across threads touches the ended
+// task's slots: here the signal is touched on the task's shard alone, and not after its end.
+struct Away {
+  Away(Executor h, Executor s) : home(std::move(h)), shard(std::move(s)), ended(home) {}
+
+  const Executor home;
+  const Executor shard;
+  asio::cancellation_signal signal;  // shard
+  bool running = true;               // shard
+  bool is_done = false;              // home
+  std::exception_ptr failure;        // home, once it is done
+  Event ended;                       // home
+};
+
+void depart(const std::shared_ptr<Away>& away, Task<void> task) {
   auto body = [](Task<void> inner) -> Task<void> {
     co_await accept_cancellation();
     co_await std::move(inner);
   };
-  co_await asio::co_spawn(std::move(executor), body(std::move(task)), asio::use_awaitable);
+  auto done = [away](std::exception_ptr failure) {
+    away->running = false;
+    asio::post(away->home, [away, failure] {
+      away->failure = failure;
+      away->is_done = true;
+      away->ended.notify_all();
+    });
+  };
+  asio::co_spawn(away->shard, body(std::move(task)),
+                 asio::bind_cancellation_slot(away->signal.slot(), std::move(done)));
+}
+
+}  // namespace
+
+Task<void> run_detached_on(Executor executor, Task<void> task) {
+  auto away = std::make_shared<Away>(co_await current_executor(), std::move(executor));
+  asio::post(away->shard,
+             [away, inner = std::move(task)]() mutable { depart(away, std::move(inner)); });
+  while (!away->is_done) {
+    if (co_await away->ended.wait()) continue;
+    asio::post(away->shard, [away] {
+      if (away->running) away->signal.emit(asio::cancellation_type::terminal);
+    });
+    while (!away->is_done) co_await away->ended.wait_uncancelled();
+  }
+  if (away->failure) std::rethrow_exception(away->failure);
 }
 
 void start(Executor executor, Task<Result<void>> task,
