@@ -17,7 +17,7 @@ std::size_t slot_size(std::size_t ring_bytes) {
 }
 
 // Waking a reader costs as much as copying this many bytes and more.
-constexpr std::uint64_t kWorthWaking = 64U << 10U;
+constexpr std::uint64_t kWorthWaking = 128U << 10U;
 
 }  // namespace
 
