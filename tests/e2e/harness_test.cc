@@ -172,7 +172,7 @@ TEST(ProcessFixture, TellsHowItEnded) {
   EXPECT_EQ(failed.code, 3);
   EXPECT_EQ(failed.err, "no\n");
   EXPECT_EQ(test::run({"/bin/sh", "-c", "kill -TERM $$"}).code, 143);
-  EXPECT_EQ(test::run({"/bin/cat", "/dev/zero"}, {}, std::chrono::milliseconds(50)).code, -1);
+  EXPECT_EQ(test::run({"/bin/sleep", "60"}, {}, std::chrono::milliseconds(50)).code, -1);
   EXPECT_EQ(test::run({"/nonexistent"}).code, 127);
 }
 

@@ -268,6 +268,7 @@ void TokenIssuer::serve(RawConnection& connection) {
     }
     const std::string status = std::to_string(out.status) + (out.status == 200 ? " OK" : " No");
     if (!connection.respond(status, "Content-Type: application/json\r\n", out.body)) return;
+    if (header_value(head, "connection") == "close") return;
   }
 }
 
