@@ -96,7 +96,7 @@ namespace {
 
 bool has_type(const RepositoryIndex::Entry& entry, const std::optional<std::string>& wanted) {
   if (!wanted) return true;
-  return entry.referrer.contains(fmt::format(R"("artifactType":{})", json_string(*wanted)));
+  return entry.referrer.starts_with(fmt::format(R"({{"artifactType":{})", json_string(*wanted)));
 }
 
 std::string more_referrers(const Route& route, const oci::Digest& last,

@@ -1,10 +1,26 @@
 #include "server/listed_manifest.h"
 
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "oci/descriptor_json.h"
 
 namespace transship::server {
+
+namespace {
+
+// The artifact type stands first: filters look for it at the start, where no annotation can be
+// taken for it.
+std::string print_referrer(const oci::Descriptor& descriptor) {
+  boost::json::object rest = oci::print_descriptor(descriptor);
+  rest.erase("artifactType");
+  boost::json::object out;
+  if (!descriptor.artifact_type.empty()) out["artifactType"] = descriptor.artifact_type;
+  for (const auto& [key, value] : rest) out[key] = value;
+  return boost::json::serialize(out);
+}
+
+}  // namespace
 
 Change listing_of(const oci::Manifest& manifest) {
   Change out{.kind = Change::Kind::kManifest, .digest = manifest.digest};
@@ -12,7 +28,7 @@ Change listing_of(const oci::Manifest& manifest) {
   out.size = manifest.bytes.size();
   if (manifest.subject) {
     out.subject = manifest.subject->digest;
-    out.referrer = boost::json::serialize(oci::print_descriptor(manifest.descriptor()));
+    out.referrer = print_referrer(manifest.descriptor());
   }
   return out;
 }

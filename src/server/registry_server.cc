@@ -210,8 +210,13 @@ void RegistryServer::State::record(const RequestRecord& record) {
 }
 
 Task<Result<void>> RegistryServer::State::serve(std::list<Client>::iterator client) {
-  const auto ended = co_await client->connection.run();
-  if (!ended) log_debug("serve: a connection ended: {}", ended.error().message);
+  // A library's exception ends this connection, not the bookkeeping of all.
+  try {
+    const auto ended = co_await client->connection.run();
+    if (!ended) log_debug("serve: a connection ended: {}", ended.error().message);
+  } catch (const std::exception& e) {
+    log_warning("serve: a connection ended: {}", e.what());
+  }
   clients.erase(client);
   changed.notify_all();
   co_return Result<void>{};

@@ -56,6 +56,11 @@ Reply failure_reply(const Error& error) {
       reply.close = true;
       return reply;
     }
+    case Errc::kCancelled: {
+      Reply reply = error_reply(503, "UNAVAILABLE", "the registry is stopping");
+      reply.close = true;
+      return reply;
+    }
     default:
       log_warning("serve: {}", error.message);
       return error_reply(500, "UNKNOWN", "internal error: see the log of the registry");

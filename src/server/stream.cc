@@ -54,14 +54,14 @@ void Stream::set_progress(std::chrono::milliseconds window, std::uint64_t min_pr
   window_ = window;
   min_progress_ = min_progress;
   progress_ = 0;
-  deadline_ = Clock::now() + window;
+  left_ = window;
 }
 
 void Stream::moved(std::uint64_t bytes) {
   progress_ += bytes;
   if (window_.count() == 0 || progress_ < min_progress_) return;
   progress_ = 0;
-  deadline_ = Clock::now() + window_;
+  left_ = window_;
 }
 
 void Stream::expire() {
@@ -97,9 +97,13 @@ Task<Result<void>> Stream::wait(Want what) {
     if (closed_) co_return fail(Errc::kNetwork, "the server is closing");
     if (turn == 1) break;
     boost::system::error_code ec;
+    if (window_.count() != 0) deadline_ = Clock::now() + left_;
+    waiting_ = true;
     co_await socket_.async_wait(
         what == Want::kRead ? asio::socket_base::wait_read : asio::socket_base::wait_write,
         asio::redirect_error(asio::use_awaitable, ec));
+    waiting_ = false;
+    if (window_.count() != 0) left_ = deadline_ - Clock::now();
     if (ec && ec != asio::error::operation_aborted) {
       co_return fail(Errc::kNetwork, ec.message());
     }

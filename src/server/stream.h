@@ -43,9 +43,11 @@ class Stream {
   bool is_tls() const { return ssl_ != nullptr; }
 
   void set_deadline(Clock::time_point when) { deadline_ = when; }
-  /// From then on each `min_progress` bytes moved push the deadline `window` further.
+  /// From then on the client has `window` for each `min_progress` bytes. Only time spent waiting
+  /// for it counts, not what the server itself takes.
   void set_progress(std::chrono::milliseconds window, std::uint64_t min_progress);
-  Clock::time_point deadline() const { return deadline_; }
+  /// Of the wait that is on now; never, while nobody waits for the client.
+  Clock::time_point deadline() const { return waiting_ ? deadline_ : Clock::time_point::max(); }
 
   /// Ends all waits, now and later, with kTimeout.
   void expire();
@@ -71,8 +73,9 @@ class Stream {
   std::unique_ptr<SSL, FreeSsl> ssl_;
   Clock::time_point deadline_ = Clock::time_point::max();
   std::chrono::milliseconds window_{0};
+  Clock::duration left_{0};  ///< Of the window.
   std::uint64_t min_progress_ = 0, progress_ = 0;
-  bool expired_ = false, closed_ = false, closed_tls_ = false;
+  bool waiting_ = false, expired_ = false, closed_ = false, closed_tls_ = false;
 };
 
 }  // namespace transship::server

@@ -16,8 +16,10 @@ namespace transship::server {
 
 namespace {
 
-constexpr std::size_t kSlotBytes = 512U << 10U;
-constexpr std::size_t kSlots = 3;
+// 1.5 MiB a body in flight: large enough pieces for the disk, and enough of them for the lane to
+// find partners.
+constexpr std::size_t kSlotBytes = 256U << 10U;
+constexpr std::size_t kSlots = 6;
 
 struct Filled {
   std::size_t bytes = 0;

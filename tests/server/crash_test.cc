@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -15,12 +16,18 @@ namespace {
 /// The registry as a child process, to be killed without warning.
 class Child {
  public:
-  explicit Child(const std::filesystem::path& root) {
+  /// `max_file_bytes`: writes behind it fail, as on a full disk. 0: no limit.
+  explicit Child(const std::filesystem::path& root, std::uint64_t max_file_bytes = 0) {
     int pipe[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) throw std::runtime_error("pipe failed");
     pid_ = ::fork();
     if (pid_ == 0) {
       ::dup2(pipe[1], STDOUT_FILENO);
+      if (max_file_bytes != 0) {
+        const rlimit limit{.rlim_cur = max_file_bytes, .rlim_max = max_file_bytes};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        ::signal(SIGXFSZ, SIG_IGN);
+      }
       ::execl(TS_SERVE_CHILD, TS_SERVE_CHILD, root.c_str(), nullptr);
       ::_exit(127);
     }
@@ -142,6 +149,43 @@ TEST(Crash, AnUploadGoesOnAfterAKill) {
   EXPECT_EQ(raw.request("PUT", path + "?digest=" + digest_text(blob), blob.substr(offset)).status,
             201);
   EXPECT_TRUE(raw.request("GET", "/v2/a/blobs/" + digest_text(blob)).body == blob);
+  child.kill(SIGTERM);
+  std::filesystem::remove_all(root);
+}
+
+TEST(Crash, AFailedWriteKeepsTheSessionWhole) {
+  const auto root = make_directory();
+  const std::string blob = some_bytes(3'000'000);
+  const std::string small = blob.substr(0, 900'000);
+  std::string path;
+  {
+    Child child(root, 2'000'000);
+    RawClient raw(child.port());
+    path = raw.request("POST", "/v2/a/blobs/uploads/")["location"];
+    EXPECT_EQ(raw.request("PATCH", path, small).status, 202);
+    RawClient other(child.port());
+    other.send(RawClient::head("PUT", path + "?digest=" + digest_text(blob),
+                               {{"Content-Length", "2100000"}}));
+    other.send(std::string_view(blob).substr(900'000));
+    EXPECT_GE(other.receive().status, 500);
+    EXPECT_EQ(RawClient(child.port()).request("HEAD", "/v2/a/blobs/" + digest_text(blob)).status,
+              404);
+    const auto status = RawClient(child.port()).request("GET", path);
+    EXPECT_EQ(status.status, 204);
+    // Others are not harmed.
+    EXPECT_EQ(RawClient(child.port())
+                  .request("POST", "/v2/a/blobs/uploads/?digest=" + digest_text(small), small)
+                  .status,
+              201);
+    child.kill();
+  }
+  Child child(root);
+  RawClient raw(child.port());
+  const auto offset = parse_u64(raw.request("GET", path)["range"].substr(2)).value_or(0) + 1;
+  EXPECT_GE(offset, 900'000U);
+  EXPECT_LE(offset, 2'000'000U);
+  EXPECT_EQ(raw.request("PUT", path + "?digest=" + digest_text(blob), blob.substr(offset)).status,
+            201);
   child.kill(SIGTERM);
   std::filesystem::remove_all(root);
 }
