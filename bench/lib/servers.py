@@ -1,0 +1,168 @@
+"""Processes of demo and benchmarks: real registries on free loopback ports, and measured runs."""
+
+import collections
+import http.client
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = pathlib.Path(os.environ.get("TRANSSHIP_PROGRAM", PROJECT / "build/release/transship"))
+
+
+def find_program(name):
+    """In $TRANSSHIP_PEERS, .peers/bin, PATH, sbin; None when it is nowhere."""
+    places = [os.environ.get("TRANSSHIP_PEERS", ""), str(PROJECT / ".peers/bin")]
+    path = os.pathsep.join([p for p in places if p] + [os.environ.get("PATH", ""), "/usr/sbin"])
+    return shutil.which(name, path=path)
+
+
+def scratch():
+    """A directory in memory, where there is one with room, else on disk."""
+    shm = pathlib.Path("/dev/shm")
+    usable = shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > 8 << 30
+    return tempfile.TemporaryDirectory(prefix="transship-", dir=shm if usable else None)
+
+
+def environment(home):
+    """Ours, without the user's credentials, state and proxies."""
+    out = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    out.update(HOME=str(home), DOCKER_CONFIG=f"{home}/docker", XDG_STATE_HOME=f"{home}/state",
+               XDG_CONFIG_HOME=f"{home}/config", XDG_RUNTIME_DIR=f"{home}/run")
+    return out
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def answers(host):
+    try:
+        connection = http.client.HTTPConnection(host, timeout=5)
+        connection.request("GET", "/v2/")
+        connection.getresponse().read()
+        return True
+    except OSError:
+        return False
+
+
+class Server:
+    """A process that is ended with the `with` block."""
+
+    def __init__(self, argv, directory, name):
+        self.name = name
+        self.directory = pathlib.Path(directory)
+        self.out = self.directory / "out.log"
+        with open(self.out, "wb") as out, open(self.directory / "err.log", "wb") as err:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=environment(directory), start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def wait_for(self, ready, seconds=20):
+        end = time.monotonic() + seconds
+        while not ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                log = (self.directory / "err.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self.name} does not start:\n{log}")
+            time.sleep(0.01)
+
+    def cpu_seconds(self):
+        """User and system time so far, of all its threads."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def log_text(self):
+        """The access log, complete up to now."""
+        mark = f"/v2/?mark={time.monotonic_ns()}"
+        connection = http.client.HTTPConnection(self.host, timeout=5)
+        connection.request("GET", mark)
+        connection.getresponse().read()
+        self.wait_for(lambda: mark in self.log.read_text())
+        return self.log.read_text()
+
+    def requests(self):
+        """(method, target) of what named clients asked: not the marks, not the content's pushes."""
+        out = []
+        for line in self.log_text().splitlines():
+            found = re.match(r'(?:.*\] ")?([A-Z]+) (\S+)', line)
+            agents = re.findall(r'"([^"]*)"', line)
+            if found and agents and agents[-1] not in ("", "-"):
+                out.append((found[1], found[2]))
+        return out
+
+
+class Serve(Server):
+    """transship serve."""
+
+    def __init__(self, directory, *more, program=PROGRAM):
+        directory = pathlib.Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / "access.log"
+        super().__init__([str(program), "serve", str(directory / "root"), "--listen", "127.0.0.1:0",
+                          *(("--access-log", str(self.log)) if "--quiet-log" not in more else ()),
+                          *(m for m in more if m != "--quiet-log")], directory, "transship serve")
+        self.wait_for(lambda: "listening on" in self.out.read_text())
+        self.host = re.search(r"https?://(\S+?),", self.out.read_text())[1]
+
+
+class Distribution(Server):
+    """distribution v3 ("registry") or docker-registry 2.8, with the filesystem driver."""
+
+    def __init__(self, directory, program="registry", access_log=True):
+        directory = pathlib.Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = find_program(program)
+        if path is None:
+            raise RuntimeError(f"{program} is not installed")
+        self.host = f"127.0.0.1:{free_port()}"
+        self.log = directory / "out.log"
+        off = "false" if access_log else "true"
+        (directory / "config.yml").write_text(
+            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: {off}}}}}\n"
+            f"storage:\n  filesystem: {{rootdirectory: {directory}/data}}\n"
+            f"  delete: {{enabled: true}}\nhttp:\n  addr: {self.host}\n  secret: bench\n")
+        super().__init__([path, "serve", str(directory / "config.yml")], directory, program)
+        self.wait_for(lambda: answers(self.host))
+
+
+Run = collections.namedtuple("Run", "code out err wall cpu peak_mib")
+
+
+def run(argv, home, seconds=600):
+    """Runs to the end; CPU is user and system time of the process and its children."""
+    pathlib.Path(home).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
+            tempfile.NamedTemporaryFile("r") as result:
+        launcher = pathlib.Path(__file__).with_name("measured.py")
+        subprocess.run([sys.executable, "-I", "-S", launcher, result.name, str(seconds),
+                        *(str(a) for a in argv)],
+                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(home),
+                       start_new_session=True, check=True)
+        code, wall, cpu, peak = (float(n) for n in result.read().split())
+        out.seek(0)
+        err.seek(0)
+        return Run(int(code), out.read().decode(errors="replace"),
+                   err.read().decode(errors="replace"), wall, cpu, peak)

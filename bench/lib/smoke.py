@@ -1,0 +1,70 @@
+"""bench/smoke: exact request counts, and CPU per byte beside crane."""
+
+import pathlib
+import sys
+
+import content
+import servers
+import transfer
+
+CPU_RATIO = 0.75  # Of crane's CPU time, at most, for 8 blobs of 256 MiB in all.
+ROUNDS = 5
+
+
+def request_counts(work, start, name):
+    """Problems of the request counts between two registries of one kind."""
+    problems = []
+    with start(work / "a") as source, start(work / "b") as target:
+        for layers in (1, 6):
+            repository = f"app{layers}"
+            image = content.image("1", [content.seeded_bytes(n, 5000) for n in range(layers)])
+            content.Registry(source.host).push(repository, image)
+            for turn, expected in (("first", 3 * layers + 6), ("again", 2)):
+                before = len(source.requests()) + len(target.requests())
+                done = servers.run(
+                    [servers.PROGRAM, "copy", "--quiet", "--referrers", "none",
+                     f"{source.host}/{repository}:1", f"{target.host}/{repository}:1"], work)
+                seen = len(source.requests()) + len(target.requests()) - before
+                print(f"requests, {name}, {layers} layers, {turn}: {seen} (expected {expected})")
+                if done.code != 0:
+                    problems.append(f"copy ended with {done.code}: {done.err}")
+                if seen != expected:
+                    problems.append(f"{seen} requests instead of {expected} ({name}, {turn})")
+    return problems
+
+
+def cpu(work, start, name):
+    """Problems of the CPU figure."""
+    tools = [t for t in ("transship", "crane") if transfer.installed(t)]
+    with start(work / "source") as source:
+        image = transfer.fill(source, "hub/app", 8, 32 << 20)
+        figures = transfer.compare(tools, ROUNDS, work, start, source, image)
+    for tool, f in figures.items():
+        print(f"256 MiB in 8 blobs, {name}, {tool}: {f['cpu_s_per_gib']:.2f} CPU s/GiB "
+              f"({f['cpu_s_per_gib_min']:.2f} to {f['cpu_s_per_gib_max']:.2f}), "
+              f"{f['wall_s']:.2f} s, peak {f['peak_mib']:.0f} MiB")
+    if "crane" not in figures:
+        print("crane is not installed: nothing to compare with")
+        return []
+    ratio = figures["transship"]["cpu_s_per_gib"] / figures["crane"]["cpu_s_per_gib"]
+    print(f"CPU: {ratio:.2f} x crane (at most {CPU_RATIO})")
+    return [f"CPU is {ratio:.2f} x crane's"] if ratio > CPU_RATIO else []
+
+
+def main():
+    problems = []
+    with servers.scratch() as directory:
+        work = pathlib.Path(directory)
+        problems += request_counts(work / "serve", servers.Serve, "serve")
+        start, name = servers.Serve, "serve"
+        if servers.find_program("registry"):
+            start, name = servers.Distribution, "distribution v3"
+            problems += request_counts(work / "distribution", start, name)
+        problems += cpu(work / "cpu", start, name)
+    for problem in problems:
+        print("MISSED: " + problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""One measured transfer: blobs of a source registry into an empty target, by one of several tools."""
+
+import shutil
+import statistics
+
+import content
+import servers
+
+
+def fill(source, repository, blobs, blob_bytes, seed=1):
+    """An image of `blobs` layers of `blob_bytes` each, in `source`; what its targets must hold."""
+    layers = [content.seeded_bytes(seed + n, blob_bytes) for n in range(blobs)]
+    image = content.image("1", layers)
+    content.Registry(source.host).push(repository, image)
+    return image
+
+
+def command(tool, source, target):
+    """How `tool` copies `source` to `target` (host/repository:tag), its concurrency ample."""
+    if tool == "transship":
+        return [servers.PROGRAM, "copy", "--quiet", "--referrers", "none", source, target]
+    if tool == "crane":
+        return [servers.find_program("crane"), "copy", "--insecure", "--jobs", "16", source, target]
+    if tool == "oras":
+        return [servers.find_program("oras"), "cp", "--no-tty", "--from-plain-http",
+                "--to-plain-http", "--concurrency", "16", source, target]
+    if tool == "relay":
+        return [servers.PROJECT / "build/release/bench/relay", source, target]
+    raise ValueError(tool)
+
+
+def installed(tool):
+    if tool == "transship":
+        return servers.PROGRAM.exists()
+    if tool == "relay":
+        return (servers.PROJECT / "build/release/bench/relay").exists()
+    return servers.find_program(tool) is not None
+
+
+def once(tool, work, start_target, source, image):
+    """One run of `tool` into a new, empty target; the Run. The target's bytes are compared."""
+    directory = work / f"target-{tool}"
+    try:
+        with start_target(directory) as target:
+            done = servers.run(command(tool, f"{source.host}/hub/app:1", f"{target.host}/eu/app:1"),
+                               work)
+            if done.code != 0:
+                raise RuntimeError(f"{tool} ended with {done.code}: {done.err[-2000:]}{done.out}")
+            if tool != "relay":
+                wrong = content.Registry(target.host).differences("eu/app", image)
+                if wrong:
+                    raise RuntimeError(f"{tool} left differences: {wrong[:3]}")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return done
+
+
+def compare(tools, rounds, work, start_target, source, image):
+    """Runs the tools in turn, `rounds` times; {tool: figures}, medians with their spread."""
+    size = sum(len(b) for b in image.blobs.values()) / 2**30
+    runs = {tool: [] for tool in tools}
+    for _ in range(rounds):
+        for tool in tools:
+            runs[tool].append(once(tool, work, start_target, source, image))
+    out = {}
+    for tool, measured in runs.items():
+        cpu = [r.cpu / size for r in measured]
+        out[tool] = {
+            "cpu_s_per_gib": statistics.median(cpu),
+            "cpu_s_per_gib_min": min(cpu),
+            "cpu_s_per_gib_max": max(cpu),
+            "wall_s": statistics.median(r.wall for r in measured),
+            "peak_mib": max(r.peak_mib for r in measured),
+        }
+    return out
