@@ -5,22 +5,29 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
 #include "base/event.h"
 #include "base/task_group.h"
-#include "support/bodies.h"
-#include "support/temporary_directory.h"
+#include "support/temp_dir.h"
+#include "support/test_content.h"
 
 // One suite for both backends.
 
 namespace transship::storage {
 namespace {
 
-using test::random_bytes;
-
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));
+}
+
+/// Lets the loop turn: what was posted until now has run.
+Task<void> turns(int count) {
+  for (; count > 0; --count) {
+    co_await boost::asio::post(co_await current_executor(), boost::asio::use_awaitable);
+  }
 }
 
 /// Sets a variable for as long as it lives.
@@ -61,7 +68,7 @@ class FileIoTest : public testing::TestWithParam<Backend> {
     return file;
   }
 
-  test::TemporaryDirectory directory_;
+  test::TempDir directory_;
   WorkerPool pool_{3};
   bool there_ = true;
 };
@@ -69,7 +76,7 @@ class FileIoTest : public testing::TestWithParam<Backend> {
 TEST_P(FileIoTest, ReadsWhatItWrote) {
   with_files([&](FileIo& files) -> Task<Result<void>> {
     const File file = create("a");
-    const std::string content = random_bytes(9'000'001);
+    const std::string content = test::seeded_bytes(1, 9'000'001);
     TS_CO_TRY(co_await files.write_at(file.get(), bytes_of(content), 0));
     TS_CO_TRY(co_await files.fdatasync(file.get()));
     TS_CO_TRY(co_await files.fsync(file.get()));
@@ -151,11 +158,11 @@ TEST_P(FileIoTest, ErrorsAreValues) {
 // A pipe keeps the kernel (or a pool thread) busy until the test feeds it: the caller is cancelled
 // in the meantime, and must still be there when the kernel writes into its memory.
 TEST_P(FileIoTest, CancelledCallsOutliveTheKernelsUse) {
+  if (GetParam() == Backend::kPool) GTEST_SKIP() << "pread refuses pipes: nothing to hold it up";
   with_files([&](FileIo& files) -> Task<Result<void>> {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
     const File reader(ends[0]), writer(ends[1]);
-    if (GetParam() == Backend::kPool) co_return Result<void>{};  // pread refuses pipes.
     bool ended = false;
     TaskGroup group(files.executor());
     auto read = [&]() -> Task<Result<void>> {
@@ -167,9 +174,9 @@ TEST_P(FileIoTest, CancelledCallsOutliveTheKernelsUse) {
       co_return Result<void>{};
     };
     group.spawn(read());
-    TS_CO_TRY(co_await sleep_for(std::chrono::milliseconds(5)));
+    co_await turns(20);
     group.cancel();
-    TS_CO_TRY(co_await sleep_for(std::chrono::milliseconds(5)));
+    co_await turns(20);
     EXPECT_FALSE(ended);
     EXPECT_EQ(::write(writer.get(), "abc", 3), 3);
     (void)co_await group.join();
@@ -187,7 +194,7 @@ TEST_P(FileIoTest, CancelledBeforeItBegins) {
       co_return co_await files.write_at(file.get(), bytes_of("never"), 0);
     };
     group.spawn(wait_and_write());
-    TS_CO_TRY(co_await sleep_for(std::chrono::milliseconds(1)));
+    co_await turns(5);
     group.cancel();
     const auto result = co_await group.join();
     EXPECT_FALSE(result);

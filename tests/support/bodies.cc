@@ -87,11 +87,4 @@ Error StringSink::failure() const {
   return {.code = Errc::kNetwork, .message = "the sink broke", .retryable = true};
 }
 
-std::string random_bytes(std::size_t size, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::string out(size, '\0');
-  std::ranges::generate(out, [&] { return static_cast<char>(random()); });
-  return out;
-}
-
 }  // namespace transship::test

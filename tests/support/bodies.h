@@ -77,7 +77,4 @@ class StringSink final : public BodySink, public TestBody {
   std::string bytes_;
 };
 
-/// `size` bytes that do not compress, the same for the same seed.
-std::string random_bytes(std::size_t size, std::uint64_t seed = 1);
-
 }  // namespace transship::test
