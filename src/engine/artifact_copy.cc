@@ -67,8 +67,9 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
 }
 
 Task<Result<void>> ArtifactCopy::go() {
-  TS_CO_TRY(Root root, co_await resolve_root(shared_.source, shared_.commits, root_, all(),
-                                             patient_, !shared_.options.platforms.empty()));
+  TS_CO_TRY(Root root,
+            co_await resolve_root(shared_.source, shared_.commits, root_, all(), patient_,
+                                  !shared_.options.platforms.empty(), resolved_));
   std::vector<std::size_t> late;
   for (const Delivery& delivery : deliveries_) {
     if (!patient_ && delivery.failure && delivery.failure->retryable)
@@ -89,7 +90,9 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
   for (std::size_t i = 0; i < late.size(); ++i) {
     if (deliveries_[late[i]].tag_absent) copy.expect_no_tag(i);
     if (deliveries_[late[i]].probe) copy.expect_content(i);
+    if (deliveries_[late[i]].known) copy.expect_tag(i, *deliveries_[late[i]].known);
   }
+  if (resolved_.descriptor) copy.expect_root(*resolved_.descriptor, resolved_.manifest);
   std::vector<ItemReport> items = co_await copy.run();
   for (std::size_t i = 0; i < late.size(); ++i) late_items_[late[i]] = std::move(items[i]);
   co_return Result<void>{};

@@ -38,6 +38,14 @@ class ArtifactCopy {
   void expect_content(std::size_t target) { deliveries_[target].probe = true; }
   /// A list has shown that the target does not have the tag: it is not asked again.
   void expect_no_tag(std::size_t target) { deliveries_[target].tag_absent = true; }
+  /// The target's tag is known to be `digest`: it is not asked again.
+  void expect_tag(std::size_t target, oci::Digest digest) {
+    deliveries_[target].known = std::move(digest);
+  }
+  /// The source was asked already. `manifest`: where it was read.
+  void expect_root(oci::Descriptor descriptor, ManifestPtr manifest) {
+    resolved_ = {.descriptor = std::move(descriptor), .manifest = std::move(manifest)};
+  }
 
  private:
   [[nodiscard]] Task<Result<void>> go();
@@ -58,6 +66,7 @@ class ArtifactCopy {
   std::vector<ItemOutcome> outcomes_;
   GraphWalk walk_;
   std::unique_ptr<Evidence> evidence_;
+  ResolvedRoot resolved_;
   oci::Digest digest_;
   std::map<std::size_t, ItemReport> late_items_;
 };

@@ -3,21 +3,8 @@
 #include <algorithm>
 
 namespace transship::engine {
-namespace {
 
 using Counts = oci::RequestCounts;
-
-constexpr std::uint64_t Counts::* kKinds[] = {
-    &Counts::manifest_get, &Counts::manifest_head, &Counts::manifest_put, &Counts::blob_get,
-    &Counts::blob_head,    &Counts::upload_start,  &Counts::mount,        &Counts::upload_data,
-    &Counts::tag_list,     &Counts::referrers,     &Counts::token,        &Counts::ping,
-    &Counts::other};
-
-void add_difference(Counts& sum, const Counts& after, const Counts& before) {
-  for (auto kind : kKinds) sum.*kind += after.*kind - before.*kind;
-}
-
-}  // namespace
 
 ReportKeeper::ReportKeeper(RunState& run, oci::SourceRepository& source,
                            const std::vector<CopyTarget>& targets)

@@ -54,6 +54,18 @@ void Presence::forget(const oci::RepositoryId& where, const oci::Digest& digest)
   if (at(where, digest) == State::kHere) set(where, digest, State::kUnknown);
 }
 
+void Presence::forget_repository(const oci::RepositoryId& where) {
+  auto store = stores_.find(where.store);
+  if (store == stores_.end()) return;
+  for (auto it = store->second.begin(); it != store->second.end();) {
+    Entry& entry = it->second;
+    std::erase_if(entry.repositories,
+                  [&](const auto& held) { return held.first == where.repository; });
+    const bool gone = entry.repositories.empty() && !entry.changed;
+    it = gone ? store->second.erase(it) : std::next(it);
+  }
+}
+
 std::optional<std::string> Presence::sibling(const oci::RepositoryId& where,
                                              const oci::Digest& digest) const {
   const Entry* entry = find(where, digest);

@@ -31,6 +31,9 @@ class Presence {
   /// It turned out not to be there after all.
   void forget(const oci::RepositoryId& where, const oci::Digest& digest);
 
+  /// All that was in one repository; nobody may wait for any of it.
+  void forget_repository(const oci::RepositoryId& where);
+
   /// A repository of the same store, but not `where` itself, that holds it.
   std::optional<std::string> sibling(const oci::RepositoryId& where,
                                      const oci::Digest& digest) const;

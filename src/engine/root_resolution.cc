@@ -27,6 +27,10 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
   for (Delivery* delivery : deliveries) {
     if (delivery->tag.empty() == tagged || !delivery->live()) continue;
     if (tagged ? delivery->tag_absent : !digest) continue;
+    if (tagged && delivery->known) {
+      out[delivery->index] = delivery->known;
+      continue;
+    }
     auto name =
         tagged ? oci::ManifestName::by_tag(delivery->tag) : oci::ManifestName::by_digest(*digest);
     looks.spawn(look_at(&commits, std::move(name), delivery, patient, &out[delivery->index]));
@@ -37,7 +41,8 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
 }  // namespace
 
 Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci::ManifestName name,
-                                const std::vector<Delivery*>& deliveries, bool patient, bool read) {
+                                const std::vector<Delivery*>& deliveries, bool patient, bool read,
+                                const ResolvedRoot& known) {
   Root root;
   root.existing.resize(deliveries.size());
   TS_CO_TRY(co_await look_at_all(commits, name.digest, deliveries, true, patient, root.existing));
@@ -47,7 +52,14 @@ Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci
            (delivery->tag.empty() && !name.digest);
   });
   if (std::ranges::none_of(deliveries, &Delivery::live)) co_return root;
-  if (all_there && !read) {
+  if (known.descriptor) {
+    root.manifest = known.manifest;
+    if (!root.manifest && (read || !all_there)) {
+      TS_CO_TRY(root.manifest,
+                co_await source.manifest(oci::ManifestName::by_digest(known.descriptor->digest)));
+    }
+    root.descriptor = *known.descriptor;
+  } else if (all_there && !read) {
     TS_CO_TRY(root.descriptor, co_await source.resolve(name));
   } else {
     TS_CO_TRY(root.manifest, co_await source.manifest(name));

@@ -16,13 +16,19 @@ struct Root {
   std::vector<std::optional<oci::Digest>> existing;
 };
 
+/// What the source's name is known to be.
+struct ResolvedRoot {
+  std::optional<oci::Descriptor> descriptor{};
+  ManifestPtr manifest{};
+};
+
 /// Asks the targets first and then the source: by GET where a target lacks the name, as the
 /// manifest will be needed, and by HEAD where all have it, as most often nothing moved. A target
 /// that cannot be asked fails alone; with `patient` not before it was asked again and again, while
-/// the others wait. With `read`, the manifest is fetched in any case.
+/// the others wait. With `read`, the manifest is fetched in any case. What is `known` is not asked.
 [[nodiscard]] Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits,
                                               oci::ManifestName name,
                                               const std::vector<Delivery*>& deliveries,
-                                              bool patient, bool read);
+                                              bool patient, bool read, const ResolvedRoot& known);
 
 }  // namespace transship::engine

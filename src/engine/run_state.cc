@@ -13,6 +13,15 @@ TargetState& RunState::target(oci::TargetRepository& target) {
   return *state;
 }
 
+void RunState::end_target(const oci::RepositoryId& id) {
+  const std::string name = id.to_string();
+  targets.erase(name);
+  std::erase_if(subjects_processed, [&](const auto& one) { return one.first == name; });
+  std::erase_if(fallback_writers,
+                [&](const auto& one) { return one.first.starts_with(name + "@"); });
+  manifests.forget_repository(id);
+}
+
 void RunState::warn(std::string text) {
   if (std::ranges::find(warnings, text) != warnings.end()) return;
   context.progress.note(text);

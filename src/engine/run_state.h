@@ -48,6 +48,9 @@ struct RunState {
 
   /// The state of `target`; two objects for one repository share it.
   TargetState& target(oci::TargetRepository& target);
+  /// Forgets what is known of one repository, at the end of all work there. Blobs stay known, for
+  /// mounts.
+  void end_target(const oci::RepositoryId& id);
   /// Each text once; goes to the report and to the progress.
   void warn(std::string text);
   std::uint64_t next_progress_id() { return ++progress_ids; }
@@ -82,6 +85,8 @@ struct Delivery {
   bool probe = false;
   bool tag_absent = false;  ///< The tag is known not to be there.
   bool excluded = false;    ///< By policy: nothing is written there.
+  /// What the tag is there, known without asking.
+  std::optional<oci::Digest> known{};
   Totals totals;
   std::size_t referrers = 0;
   std::optional<Error> failure;
