@@ -58,9 +58,11 @@ struct Lane {
 };
 
 struct Host {
-  explicit Host(Window::Bounds bounds)
-      : lanes{Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds)} {}
+  explicit Host(Window::Bounds bounds, std::size_t at_most)
+      : lanes{Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds)},
+        most(at_most) {}
   std::array<Lane, kClasses> lanes;
+  std::size_t most;  ///< All classes together.
   std::size_t in_flight = 0;
   Clock::time_point paused_until{};
 };
@@ -68,21 +70,33 @@ struct Host {
 }  // namespace
 
 struct Gates::State : std::enable_shared_from_this<Gates::State> {
-  State(Executor e, TimeSource& t, Options o) : control(std::move(e)), time(t), options(o) {}
+  State(Executor e, TimeSource& t, Options o)
+      : control(std::move(e)), time(t), options(std::move(o)) {}
+
+  // Limits are written for "host" (any port) or "host:port"; requests say "host:port".
+  std::size_t most_at_once(const std::string& name) const {
+    auto found = options.host_connections.find(name);
+    if (found == options.host_connections.end()) {
+      found = options.host_connections.find(name.substr(0, name.rfind(':')));
+    }
+    return found == options.host_connections.end() ? options.max_connections : found->second;
+  }
 
   Host& host(const std::string& name) {
     auto& slot = hosts[name];
     if (!slot) {
+      const std::size_t most = most_at_once(name);
       slot = std::make_unique<Host>(
-          Window::Bounds{.first = static_cast<double>(options.window_first),
-                         .most = static_cast<double>(options.max_connections)});
+          Window::Bounds{.first = static_cast<double>(std::min(options.window_first, most)),
+                         .most = static_cast<double>(most)},
+          most);
     }
     return *slot;
   }
 
   // Nothing: now. A time: not before. Never (max): when something ends.
   std::optional<Clock::time_point> blocked(const Host& h, const Lane& lane) const {
-    if (h.in_flight >= options.max_connections || lane.in_flight >= lane.window.limit()) {
+    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit()) {
       return Clock::time_point::max();
     }
     const auto now = time.now();
