@@ -42,6 +42,40 @@ void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
       ->type_name("SIZE");
 }
 
+// "90s", "15m", "8h", "1h30m".
+std::string parse_duration(std::string_view text, std::chrono::milliseconds& out) {
+  const std::string wrong = "'" + std::string(text) + "' is no duration: write 90s, 15m or 8h";
+  std::int64_t sum = 0;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    if (digits == 0 || digits > 9 || digits == rest.size()) return wrong;
+    const char unit = rest[digits];
+    const std::int64_t seconds = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
+    if (seconds == 0) return wrong;
+    sum += std::stoll(std::string(rest.substr(0, digits))) * seconds;
+    rest.remove_prefix(digits + 1);
+  }
+  if (sum == 0) return wrong;
+  out = std::chrono::seconds(sum);
+  return {};
+}
+
+void add_duration(CLI::App* app, const std::string& name,
+                  std::optional<std::chrono::milliseconds>& value, const std::string& help) {
+  app->add_option_function<std::string>(
+         name,
+         [&value](const std::string& text) {
+           std::chrono::milliseconds parsed{};
+           if (auto wrong = parse_duration(text, parsed); !wrong.empty()) {
+             throw CLI::ValidationError(wrong);
+           }
+           value = parsed;
+         },
+         help)
+      ->type_name("TIME");
+}
+
 void add_common(CLI::App* app, CommonArguments& common) {
   app->add_flag("--json", common.json, "Print the result as JSON on standard output");
   app->add_flag("-q,--quiet", common.quiet, "No progress, no summary; errors only");
@@ -120,6 +154,49 @@ CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) 
       "  transship copy alpine:3.20 oci:/media/usb/alpine:3.20\n"
       "Ends with 0 when all is there, 1 when something failed, 2 for usage, 130 or 143 by signal.");
   return c;
+}
+
+void add_selection(CLI::App* app, SyncArguments& sync) {
+  app->add_option("-c,--config", sync.file, "TOML file of registries and jobs")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--job", sync.jobs, "Only this job; can be repeated")->type_name("NAME");
+}
+
+void add_pass(CLI::App* app, SyncArguments& sync, CommonArguments& common) {
+  add_selection(app, sync);
+  app->add_flag("--strict", sync.strict,
+                "Ask the targets for every tag and its referrers, whatever was seen before");
+  app->add_option("--audit", sync.audit_percent,
+                  "Of the tags seen before, ask so many at the targets all the same (default 1)")
+      ->check(CLI::Range(0.0, 100.0))
+      ->type_name("PERCENT");
+  app->add_option("--report", sync.report_file, "Write the report as JSON to this file")
+      ->type_name("FILE");
+  add_common(app, common);
+  add_network(app, sync.network);
+}
+
+void add_sync(CLI::App& app, SyncArguments& sync, CommonArguments& common) {
+  auto* s = app.add_subcommand("sync", "One pass of the jobs of a file: targets equal to sources");
+  add_pass(s, sync, common);
+  add_duration(s, "--max-duration", sync.max_duration,
+               "Begin nothing after this time (90s, 15m, 8h), and say what is left");
+  s->footer(
+      "Examples:\n"
+      "  transship sync -c jobs.toml\n"
+      "  transship sync -c jobs.toml --job production --max-duration 8h --report report.json\n"
+      "Ends with 0 when the targets are equal (or time was up), 1 when something failed, 2 for "
+      "usage or when the job runs already, 130 or 143 by signal.");
+  auto* p = app.add_subcommand("plan", "What sync would do; nothing is written");
+  add_pass(p, sync, common);
+  p->footer("Example:\n  transship plan -c jobs.toml --json");
+  auto* c = app.add_subcommand("config", "Work on a configuration file");
+  c->require_subcommand(1);
+  auto* check = c->add_subcommand("check", "Read the file, and say all that is wrong with it");
+  check->add_option("FILE", sync.file, "TOML file of registries and jobs")->required();
+  add_common(check, common);
+  c->footer("Example:\n  transship config check jobs.toml");
 }
 
 CLI::App* add_serve(CLI::App& app, ServeArguments& serve, CommonArguments& common) {
@@ -201,6 +278,7 @@ struct CommandLine {
       "transship"};
   Arguments out;
   CopyArguments copy;
+  SyncArguments sync;
   ServeArguments serve;
   LoginArguments login;
   ShowArguments show;
@@ -211,6 +289,7 @@ struct CommandLine {
     app.require_subcommand(1);
     app.footer("`transship COMMAND --help` has an example of each command.");
     add_copy(app, copy, out.common);
+    add_sync(app, sync, out.common);
     add_serve(app, serve, out.common);
     add_login(app, login, out.common);
     add_show(app, show, out.common);
@@ -222,6 +301,11 @@ struct CommandLine {
   Arguments take() {
     const std::string name = app.get_subcommands().front()->get_name();
     if (name == "copy") out.command = std::move(copy);
+    if (name == "sync" || name == "plan" || name == "config") {
+      sync.plan = name == "plan";
+      sync.check_only = name == "config";
+      out.command = std::move(sync);
+    }
     if (name == "serve") out.command = std::move(serve);
     if (name == "login" || name == "logout") {
       login.logout = name == "logout";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,6 +45,19 @@ struct CopyArguments {
   std::string report_file;
 };
 
+/// sync, plan and config check.
+struct SyncArguments {
+  NetworkArguments network;
+  std::string file;
+  std::vector<std::string> jobs;  ///< Empty: all.
+  bool plan = false;
+  bool check_only = false;  ///< Only read the configuration.
+  bool strict = false;
+  double audit_percent = 1;
+  std::optional<std::chrono::milliseconds> max_duration;
+  std::string report_file;
+};
+
 struct ServeArguments {
   std::string directory;
   std::string listen = "127.0.0.1:5000";
@@ -77,7 +91,8 @@ struct CompletionArguments {
 
 struct Arguments {
   CommonArguments common;
-  std::variant<CopyArguments, ServeArguments, LoginArguments, ShowArguments, CompletionArguments>
+  std::variant<CopyArguments, SyncArguments, ServeArguments, LoginArguments, ShowArguments,
+               CompletionArguments>
       command;
 };
 

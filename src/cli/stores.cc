@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/configured_credentials.h"
 #include "transport/curl_client.h"
 
 namespace transship::cli {
@@ -13,8 +14,25 @@ constexpr std::size_t kWorkers = 4;
 // What the program needs besides bodies: code, TLS, curl, journals. Measured, rounded up.
 constexpr std::uint64_t kFixedMemory = 24ULL << 20U;
 
-transport::Options transport_options(const NetworkArguments& arguments) {
+using Configured = std::map<std::string, config::RegistryConfig>;
+
+transport::HostOptions host_options(const config::RegistryConfig& registry) {
+  transport::HostOptions out;
+  if (registry.tls_mode == "on") out.tls = transport::TlsMode::kOn;
+  if (registry.tls_mode == "off") out.tls = transport::TlsMode::kOff;
+  out.ca_file = registry.tls_ca;
+  out.cert_file = registry.tls_cert;
+  out.key_file = registry.tls_key;
+  return out;
+}
+
+transport::Options transport_options(const NetworkArguments& arguments,
+                                     const Configured& configured) {
   transport::Options options;
+  for (const auto& [host, registry] : configured) {
+    options.hosts[host] = host_options(registry);
+    if (registry.allow_private_redirects) options.allow_private_redirects.insert(host);
+  }
   options.ca_file = arguments.ca;
   options.cert_file = arguments.cert;
   options.key_file = arguments.key;
@@ -31,6 +49,14 @@ std::size_t body_budget(std::uint64_t memory) {
   return static_cast<std::size_t>(memory > 2 * kFixedMemory ? memory - kFixedMemory : memory / 2);
 }
 
+scheduler::Options gate_options(const NetworkArguments& arguments, const Configured& configured) {
+  scheduler::Options out{.max_connections = arguments.max_connections};
+  for (const auto& [host, registry] : configured) {
+    if (registry.max_connections > 0) out.host_connections[host] = registry.max_connections;
+  }
+  return out;
+}
+
 bool named(const std::vector<std::string>& hosts, const std::string& host) {
   const std::string bare = host.substr(0, host.rfind(':'));
   return std::ranges::any_of(
@@ -45,22 +71,37 @@ config::CredentialPaths credential_paths(const std::string& auth_file) {
   return config::CredentialPaths::find(config::process_environment, named_file);
 }
 
-Stores::Stores(const NetworkArguments& arguments) : Stores(arguments, nullptr) {
+Stores::Stores(const NetworkArguments& arguments) : Stores(arguments, nullptr, {}) {
   credentials_ = std::make_unique<config::DockerCredentials>(workers_, real_time(),
                                                              credential_paths(arguments.auth_file));
 }
 
 Stores::Stores(const NetworkArguments& arguments,
+               const std::map<std::string, config::RegistryConfig>& registries)
+    : Stores(arguments, nullptr, registries) {
+  std::map<std::string, config::SecretOptions> secrets;
+  for (const auto& [host, registry] : registries) secrets[host] = registry.secret;
+  credentials_ = std::make_unique<ConfiguredCredentials>(
+      workers_, std::move(secrets),
+      std::make_unique<config::DockerCredentials>(workers_, real_time(),
+                                                  credential_paths(arguments.auth_file)));
+}
+
+Stores::Stores(const NetworkArguments& arguments,
                std::unique_ptr<registry::CredentialSource> credentials)
+    : Stores(arguments, std::move(credentials), {}) {}
+
+Stores::Stores(const NetworkArguments& arguments,
+               std::unique_ptr<registry::CredentialSource> credentials, Configured configured)
     : arguments_(arguments),
+      configured_(std::move(configured)),
       workers_(kWorkers),
       shards_(arguments.shards),
       memory_(body_budget(arguments.memory_bytes)),
       credentials_(std::move(credentials)) {
-  gates_ = std::make_unique<scheduler::Gates>(
-      shards_.control(), real_time(),
-      scheduler::Options{.max_connections = arguments.max_connections});
-  http_ = transport::make_http_client(shards_, transport_options(arguments), *gates_);
+  gates_ = std::make_unique<scheduler::Gates>(shards_.control(), real_time(),
+                                              gate_options(arguments, configured_));
+  http_ = transport::make_http_client(shards_, transport_options(arguments, configured_), *gates_);
   files_ = storage::make_file_io(shards_.control(), workers_, storage::Backend::kAuto);
 }
 
@@ -71,6 +112,11 @@ registry::Registry& Stores::registry(const std::string& host) {
   if (!slot) {
     registry::Options options;
     options.manifest_bytes = arguments_.max_manifest_bytes;
+    if (const auto found = configured_.find(host); found != configured_.end()) {
+      options.profile = found->second.profile;
+      if (found->second.tls_mode == "on") options.tls = registry::Tls::kOn;
+      if (found->second.tls_mode == "off") options.tls = registry::Tls::kOff;
+    }
     if (named(arguments_.plain_http, host)) options.tls = registry::Tls::kOff;
     slot = std::make_unique<registry::Registry>(*http_, *credentials_, real_time(), options, host);
   }

@@ -6,6 +6,7 @@
 
 #include "base/worker_pool.h"
 #include "cli/arguments.h"
+#include "config/config.h"
 #include "config/docker_credentials.h"
 #include "engine/context.h"
 #include "oci/reference.h"
@@ -22,6 +23,9 @@ namespace transship::cli {
 class Stores {
  public:
   explicit Stores(const NetworkArguments& arguments);
+  /// With what a configuration says of its registries.
+  Stores(const NetworkArguments& arguments,
+         const std::map<std::string, config::RegistryConfig>& registries);
   /// With credentials from elsewhere: login's check of what was typed.
   Stores(const NetworkArguments& arguments,
          std::unique_ptr<registry::CredentialSource> credentials);
@@ -41,7 +45,12 @@ class Stores {
   registry::Registry& registry(const std::string& host);
 
  private:
+  using Configured = std::map<std::string, config::RegistryConfig>;
+  Stores(const NetworkArguments& arguments, std::unique_ptr<registry::CredentialSource> credentials,
+         Configured configured);
+
   NetworkArguments arguments_;
+  Configured configured_;
   WorkerPool workers_;
   Shards shards_;
   MemoryBudget memory_;

@@ -3,6 +3,21 @@
 #include <algorithm>
 
 namespace transship::engine {
+namespace {
+
+using Counts = oci::RequestCounts;
+
+constexpr std::uint64_t Counts::* kKinds[] = {
+    &Counts::manifest_get, &Counts::manifest_head, &Counts::manifest_put, &Counts::blob_get,
+    &Counts::blob_head,    &Counts::upload_start,  &Counts::mount,        &Counts::upload_data,
+    &Counts::tag_list,     &Counts::referrers,     &Counts::token,        &Counts::ping,
+    &Counts::other};
+
+}  // namespace
+
+void add_difference(Counts& sum, const Counts& after, const Counts& before) {
+  for (auto kind : kKinds) sum.*kind += after.*kind - before.*kind;
+}
 
 std::string_view to_string(ItemOutcome outcome) {
   switch (outcome) {
@@ -33,9 +48,57 @@ void Totals::add(const Totals& more) {
   retries += more.retries;
 }
 
+void OutcomeCounts::add(ItemOutcome outcome, std::uint64_t count) {
+  switch (outcome) {
+    case ItemOutcome::kCopied:
+      copied += count;
+      return;
+    case ItemOutcome::kUnchanged:
+      unchanged += count;
+      return;
+    case ItemOutcome::kPlanned:
+      planned += count;
+      return;
+    case ItemOutcome::kSkipped:
+      skipped += count;
+      return;
+    case ItemOutcome::kFailed:
+      failed += count;
+      return;
+  }
+}
+
+void OutcomeCounts::add(const OutcomeCounts& more) {
+  copied += more.copied;
+  unchanged += more.unchanged;
+  planned += more.planned;
+  skipped += more.skipped;
+  failed += more.failed;
+}
+
 bool Report::ok() const {
-  return std::ranges::none_of(
+  const bool items_ok = std::ranges::none_of(
       items, [](const ItemReport& item) { return item.outcome == ItemOutcome::kFailed; });
+  return items_ok && std::ranges::none_of(jobs, [](const JobReport& job) {
+           return !job.incomplete.empty() || std::ranges::any_of(job.targets, [](const auto& one) {
+             return one.second.failed > 0;
+           });
+         });
+}
+
+void Report::add(Report more) {
+  std::ranges::move(more.items, std::back_inserter(items));
+  for (const auto& [name, totals] : more.targets) targets[name].add(totals);
+  for (const auto& [name, counts] : more.requests) add_difference(requests[name], counts, {});
+  source_bytes += more.source_bytes;
+  took += more.took;
+  for (std::string& warning : more.warnings) {
+    if (std::ranges::find(warnings, warning) == warnings.end()) {
+      warnings.push_back(std::move(warning));
+    }
+  }
+  std::ranges::move(more.jobs, std::back_inserter(jobs));
+  items_omitted += more.items_omitted;
 }
 
 }  // namespace transship::engine

@@ -40,7 +40,32 @@ struct ItemReport {
   std::string note;
 };
 
-/// What a copy came to. Printed by cli as text and as JSON.
+/// Adds what came between two looks at a store's counts.
+void add_difference(oci::RequestCounts& sum, const oci::RequestCounts& after,
+                    const oci::RequestCounts& before);
+
+/// How many artifacts ended how, at one target.
+struct OutcomeCounts {
+  std::uint64_t copied = 0, unchanged = 0, planned = 0, skipped = 0, failed = 0;
+  void add(ItemOutcome outcome, std::uint64_t count = 1);
+  void add(const OutcomeCounts& more);
+};
+
+/// What a pass of one job came to.
+struct JobReport {
+  std::string name;
+  std::chrono::milliseconds took{};
+  std::uint64_t repositories = 0;
+  std::map<std::string, OutcomeCounts> targets;  ///< By place.
+  std::vector<std::string> incomplete;           ///< Repositories whose listing was cut short.
+  bool out_of_time = false;                      ///< It ended at its longest duration...
+  std::uint64_t left = 0;                        ///< ...with so many artifacts not looked at,
+  std::uint64_t left_repositories = 0;           ///< and so many repositories (known of).
+  /// From an artifact's first request to its tags, of those that were not unchanged.
+  std::chrono::milliseconds p50{}, p99{};
+};
+
+/// What a copy, or the jobs of a sync, came to. Printed by cli as text and as JSON.
 struct Report {
   std::vector<ItemReport> items;
   std::map<std::string, Totals> targets;               ///< By target store/repository.
@@ -48,7 +73,12 @@ struct Report {
   std::uint64_t source_bytes = 0;
   std::chrono::milliseconds took{};
   std::vector<std::string> warnings;
+  std::vector<JobReport> jobs;      ///< Of a sync.
+  std::uint64_t items_omitted = 0;  ///< Counted in `jobs`, but not in `items`.
+
   bool ok() const;
+  /// Of another job.
+  void add(Report more);
 };
 
 }  // namespace transship::engine

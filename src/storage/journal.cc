@@ -114,23 +114,27 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& dire
   return std::unique_ptr<Journal>(new Journal(std::make_unique<State>(std::move(*database))));
 }
 
-Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string target) {
+Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string target,
+                                                                   std::vector<std::string> names) {
   co_await flush();
-  co_return co_await state_->thread.run([this, target]() -> Result<std::map<std::string, TagRow>> {
-    TS_TRY(auto query, Statement::prepare(state_->database,
-                                          "SELECT tag, digest, evidence FROM tag "
-                                          "WHERE target=?"));
-    query.bind(1, target);
-    std::map<std::string, TagRow> out;
-    while (true) {
-      TS_TRY(const bool found, query.step());
-      if (!found) return out;
-      // A row that does not parse is a row that is not there.
-      if (auto digest = oci::Digest::parse(query.text(1))) {
-        out[query.text(0)] = {.digest = std::move(*digest), .evidence = query.text(2)};
-      }
-    }
-  });
+  co_return co_await state_->thread.run(
+      [this, target, names]() -> Result<std::map<std::string, TagRow>> {
+        TS_TRY(auto query, Statement::prepare(state_->database,
+                                              "SELECT digest, evidence FROM tag "
+                                              "WHERE target=? AND tag=?"));
+        std::map<std::string, TagRow> out;
+        for (const std::string& name : names) {
+          query.bind(1, target).bind(2, name);
+          TS_TRY(const bool found, query.step());
+          // A row that does not parse is a row that is not there.
+          if (auto digest = found ? oci::Digest::parse(query.text(0))
+                                  : Result<oci::Digest>(fail(Errc::kNotFound, ""))) {
+            out[name] = {.digest = std::move(*digest), .evidence = query.text(1)};
+          }
+          query.reset();
+        }
+        return out;
+      });
 }
 
 void Journal::put_tag(const std::string& target, const std::string& tag, TagRow row) {

@@ -36,8 +36,9 @@ class Journal {
     std::string evidence;  ///< Fingerprint of the referrers found at the source; empty: unknown.
   };
 
-  /// All tags known of a target repository ("eu.example.com/team/app").
-  [[nodiscard]] Task<Result<std::map<std::string, TagRow>>> tags(std::string target);
+  /// What is known of `names` at a target repository ("eu.example.com/team/app").
+  [[nodiscard]] Task<Result<std::map<std::string, TagRow>>> tags(std::string target,
+                                                                 std::vector<std::string> names);
   void put_tag(const std::string& target, const std::string& tag, TagRow row);
   void forget_tag(const std::string& target, const std::string& tag);
 

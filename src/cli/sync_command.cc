@@ -1,0 +1,186 @@
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/log.h"
+#include "base/task_group.h"
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/program.h"
+#include "cli/progress_view.h"
+#include "cli/report_text.h"
+#include "cli/stores.h"
+#include "cli/sync_stores.h"
+#include "engine/sync.h"
+#include "storage/journal.h"
+
+namespace transship::cli {
+
+namespace {
+
+using storage::JobLock;
+using storage::Journal;
+
+std::filesystem::path state_directory(const std::string& given) {
+  if (!given.empty()) return given;
+  if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg != nullptr && *xdg != 0) {
+    return std::filesystem::path(xdg) / "transship";
+  }
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr ? home : ".") / ".local/state/transship";
+}
+
+Result<void> write_file(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::trunc | std::ios::binary);
+  file << content;
+  file.close();
+  if (!file) return std::unexpected(errno_error(errno, "write " + path));
+  return {};
+}
+
+// The jobs that were asked for, in the order of the file.
+Result<std::vector<engine::SyncJob>> chosen_jobs(const config::Config& config,
+                                                 const std::vector<std::string>& names) {
+  std::vector<engine::SyncJob> out;
+  for (const std::string& name : names) {
+    if (std::ranges::find(config.jobs, name, &config::JobConfig::name) == config.jobs.end()) {
+      return fail(Errc::kInvalidArgument, "--job " + name + ": no such job in " + config.file);
+    }
+  }
+  for (const config::JobConfig& job : config.jobs) {
+    if (!names.empty() && std::ranges::find(names, job.name) == names.end()) continue;
+    Result<engine::SyncJob> made = sync_job(job);
+    if (!made) {
+      Error error = std::move(made).error().within(config.file + ": job " + job.name);
+      error.code = Errc::kInvalidArgument;
+      return std::unexpected(std::move(error));
+    }
+    out.push_back(std::move(*made));
+  }
+  return out;
+}
+
+class SyncRun {
+ public:
+  SyncRun(Stores& stores, const CommonArguments& common, const SyncArguments& arguments,
+          std::vector<engine::SyncJob> jobs)
+      : stores_(stores), common_(common), arguments_(arguments), jobs_(std::move(jobs)) {}
+
+  // Before anything is asked of a registry: locks, and the journal.
+  Result<void> prepare() {
+    const auto directory = state_directory(common_.state_dir);
+    open_journal(directory);
+    if (arguments_.plan) return {};
+    for (const engine::SyncJob& job : jobs_) {
+      Result<JobLock> lock = JobLock::take(directory, job.name);
+      if (!lock && lock.error().code == Errc::kConflict) {
+        // A second run of a job is a mistake of usage: it ends with 2.
+        lock.error().code = Errc::kInvalidArgument;
+        return std::unexpected(std::move(lock).error());
+      }
+      if (lock) {
+        locks_.push_back(std::move(*lock));
+      } else {
+        log_warning("{}; another run of job {} would not be noticed", lock.error().describe(),
+                    job.name);
+      }
+    }
+    return {};
+  }
+
+  Task<Result<int>> run() {
+    TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
+    view.spawn(show_progress(board_, progress_style(common_.quiet, common_.json)));
+    const Clock::time_point begin = real_time().now();
+    engine::Report report;
+    for (engine::SyncJob& job : jobs_) report.add(co_await one(job, begin));
+    report.took = std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
+    view.cancel();
+    (void)co_await view.join();
+    Result<int> code = finish(report);
+    TS_CO_TRY(co_await check_cancelled());
+    co_return code;
+  }
+
+ private:
+  void open_journal(const std::filesystem::path& directory) {
+    auto journal = Journal::open(directory);
+    if (journal) {
+      journal_ = std::move(*journal);
+    } else {
+      log_warning("{}; the pass goes on without what was seen before", journal.error().describe());
+    }
+  }
+
+  Task<engine::Report> one(engine::SyncJob& job, Clock::time_point begin) {
+    job.copy.dry_run = arguments_.plan;
+    const engine::Context context{.shards = stores_.shards(),
+                                  .time = real_time(),
+                                  .memory = stores_.memory(),
+                                  .progress = board_,
+                                  .options = {.blobs_in_flight = 64}};
+    engine::SyncOptions options;
+    options.strict = arguments_.strict;
+    options.audit_percent = arguments_.audit_percent;
+    if (arguments_.max_duration) {
+      const auto used =
+          std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
+      options.max_duration = std::max(*arguments_.max_duration - used, used - used);
+    }
+    RegistryPlaces places(stores_, job);
+    co_return co_await engine::run_sync_pass(context, places, job, journal_.get(), options);
+  }
+
+  Result<int> finish(const engine::Report& report) {
+    const std::string as_json = report_json(report, arguments_.plan);
+    if (common_.json) std::fputs(as_json.c_str(), stdout);
+    if (!common_.json && (!common_.quiet || !report.ok())) {
+      std::fputs(report_text(report, arguments_.plan).c_str(), report.ok() ? stdout : stderr);
+    }
+    if (!arguments_.report_file.empty()) TS_TRY(write_file(arguments_.report_file, as_json));
+    return report.ok() ? kDone : kSomeFailed;
+  }
+
+  Stores& stores_;
+  const CommonArguments& common_;
+  const SyncArguments& arguments_;
+  std::vector<engine::SyncJob> jobs_;
+  ProgressBoard board_;
+  std::unique_ptr<Journal> journal_;
+  std::vector<JobLock> locks_;
+};
+
+int check(const CommonArguments& common, const SyncArguments& arguments) {
+  const auto config = config::load_config(arguments.file);
+  auto jobs = config ? chosen_jobs(*config, {}) : std::unexpected(config.error());
+  if (!jobs) {
+    print_error(jobs.error(), common.json);
+    return kUsage;
+  }
+  if (!common.quiet) {
+    std::printf("%s: %zu registries, %zu jobs\n", arguments.file.c_str(), config->registries.size(),
+                config->jobs.size());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
+  if (arguments.check_only) return check(common, arguments);
+  const auto config = config::load_config(arguments.file);
+  auto jobs = config ? chosen_jobs(*config, arguments.jobs) : std::unexpected(config.error());
+  if (!jobs) {
+    print_error(jobs.error(), common.json);
+    return kUsage;
+  }
+  Stores stores(arguments.network, config->registries);
+  SyncRun run(stores, common, arguments, std::move(*jobs));
+  if (const auto ready = run.prepare(); !ready) {
+    print_error(ready.error(), common.json);
+    return kUsage;
+  }
+  return run_program(stores.shards(), common.json, [&] { return run.run(); });
+}
+
+}  // namespace transship::cli

@@ -1,0 +1,102 @@
+#include "engine/sync_report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/sync.h"
+
+namespace transship::engine {
+namespace {
+
+constexpr double kWidth = 1.05;
+constexpr std::size_t kMostIncomplete = 1'000;
+
+}  // namespace
+
+void Durations::add(std::chrono::milliseconds took) {
+  const double ms = std::max<double>(1, static_cast<double>(took.count()));
+  const auto bucket = static_cast<std::size_t>(std::ceil(std::log(ms) / std::log(kWidth)));
+  ++buckets_[std::min(bucket, kBuckets - 1)];
+  ++count_;
+}
+
+std::chrono::milliseconds Durations::quantile(double q) const {
+  if (count_ == 0) return {};
+  const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
+  std::uint64_t seen = 0;
+  std::size_t bucket = 0;
+  while (bucket < kBuckets - 1 && (seen += buckets_[bucket]) < rank) ++bucket;
+  const double ms = std::pow(kWidth, static_cast<double>(bucket));
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::lround(ms)));
+}
+
+SyncReportKeeper::SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job)
+    : run_(run), stores_(stores), begin_(run.context.time.now()) {
+  job_.name = job.name;
+  before_[job.source.store] = stores.counts(job.source.store);
+  for (const Place& target : job.targets) {
+    before_[target.store] = stores.counts(target.store);
+    targets_.push_back(target.to_string());
+    job_.targets[targets_.back()];
+    report_.targets[targets_.back()];
+  }
+}
+
+void SyncReportKeeper::add_unchanged(std::size_t target) {
+  job_.targets[targets_[target]].add(ItemOutcome::kUnchanged);
+}
+
+void SyncReportKeeper::add(std::size_t target, ItemReport item) {
+  job_.targets[targets_[target]].add(item.outcome);
+  report_.targets[targets_[target]].add(item.totals);
+  if (item.outcome == ItemOutcome::kUnchanged) return;
+  if (item.outcome == ItemOutcome::kCopied) durations_.add(item.took);
+  const bool failed = item.outcome == ItemOutcome::kFailed;
+  // Half of the room is kept for failures, so that a first pass does not push them out.
+  const std::size_t most = failed ? kMostItems : kMostItems / 2 + failed_items_;
+  if (report_.items.size() >= most) {
+    ++report_.items_omitted;
+    return;
+  }
+  failed_items_ += failed ? 1 : 0;
+  report_.items.push_back(std::move(item));
+}
+
+void SyncReportKeeper::incomplete(std::string repository) {
+  if (job_.incomplete.size() < kMostIncomplete) job_.incomplete.push_back(std::move(repository));
+}
+
+void SyncReportKeeper::fail(const std::string& source, std::size_t target, const Error& error) {
+  ItemReport item;
+  item.source = source;
+  item.target = targets_[target];
+  item.outcome = ItemOutcome::kFailed;
+  item.error = error;
+  add(target, std::move(item));
+}
+
+void SyncReportKeeper::fail(const std::string& source, const Error& error) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) fail(source, i, error);
+}
+
+void SyncReportKeeper::count_requests(Report& report) {
+  for (const auto& [store, before] : before_) {
+    add_difference(report.requests[store], stores_.counts(store), before);
+  }
+}
+
+Report SyncReportKeeper::finish() {
+  count_requests(report_);
+  report_.source_bytes = run_.source_bytes;
+  report_.warnings = std::move(run_.warnings);
+  report_.took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);
+  job_.took = report_.took;
+  job_.p50 = durations_.quantile(0.5);
+  job_.p99 = durations_.quantile(0.99);
+  job_.out_of_time = job_.left + job_.left_repositories > 0;
+  report_.jobs.push_back(std::move(job_));
+  return std::move(report_);
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/report.h"
+#include "engine/run_state.h"
+
+namespace transship::engine {
+
+struct SyncJob;
+class SyncStores;
+
+/// Times in a fixed number of buckets, each 5 % wider than the one before: quantiles of any number
+/// of artifacts without keeping them.
+class Durations {
+ public:
+  void add(std::chrono::milliseconds took);
+  /// The upper end of the bucket that holds the quantile; 0 without any.
+  std::chrono::milliseconds quantile(double q) const;
+  std::uint64_t count() const { return count_; }
+
+ private:
+  static constexpr std::size_t kBuckets = 384;  ///< 1 ms to 1.05^383 ms, 36 hours.
+  std::array<std::uint64_t, kBuckets> buckets_{};
+  std::uint64_t count_ = 0;
+};
+
+/// Adds up a pass as it goes. Memory does not grow with the artifacts: unchanged ones are counted,
+/// and of the others `kMostItems` are kept, failures first.
+class SyncReportKeeper {
+ public:
+  static constexpr std::size_t kMostItems = 10'000;
+
+  SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job);
+
+  void add(std::size_t target, ItemReport item);
+  void add_unchanged(std::size_t target);
+  void repository_done() { ++job_.repositories; }
+  void incomplete(std::string repository);
+  /// Something that concerns all targets, or one.
+  void fail(const std::string& source, std::size_t target, const Error& error);
+  void fail(const std::string& source, const Error& error);
+  void left(std::uint64_t artifacts) { job_.left += artifacts; }
+  void left_repositories(std::uint64_t count) { job_.left_repositories += count; }
+
+  [[nodiscard]] Report finish();
+
+ private:
+  void count_requests(Report& report);
+
+  RunState& run_;
+  SyncStores& stores_;
+  std::vector<std::string> targets_;  ///< Places, as text.
+  std::map<std::string, oci::RequestCounts> before_;
+  Clock::time_point begin_;
+  Durations durations_;
+  JobReport job_;
+  Report report_;
+  std::size_t failed_items_ = 0;
+};
+
+}  // namespace transship::engine

@@ -1,0 +1,363 @@
+#include "engine/sync_repository.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/retry.h"
+#include "engine/sync_evidence.h"
+#include "oci/manifest.h"
+
+namespace transship::engine {
+namespace {
+
+/// Tags that are looked up in the journal together.
+constexpr std::size_t kBatch = 500;
+
+bool missing(const Error& error) {
+  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
+}
+
+bool without_referrers(const CopyOptions& options) {
+  return options.referrers.which == ReferrerChoice::Which::kNone;
+}
+
+}  // namespace
+
+RepositorySync::RepositorySync(PassState& pass, SyncRepository what, Executor executor)
+    : pass_(pass),
+      what_(std::move(what)),
+      executor_(executor),
+      source_(pass.stores.source(what_.source)),
+      view_(pass.run, *source_),
+      blobs_(pass.run, *source_),
+      commits_(pass.run, view_, blobs_),
+      artifacts_(executor, TaskGroup::OnFailure::kKeepGoing) {
+  for (std::size_t i = 0; i < what_.targets.size(); ++i) {
+    Target& target = targets_.emplace_back();
+    target.repository = pass.stores.target(i, what_.targets[i]);
+    target.id = target.repository->id().to_string();
+    target.live = !pass.health.given_up(i);
+    if (!target.live) pass.health.left_out(i);
+  }
+}
+
+RepositorySync::~RepositorySync() {
+  for (const Target& target : targets_) pass_.run.end_target(target.repository->id());
+}
+
+std::size_t RepositorySync::live_targets() const {
+  return static_cast<std::size_t>(std::ranges::count_if(targets_, &Target::live));
+}
+
+Task<Result<void>> RepositorySync::run() {
+  Result<void> walked = co_await walk_tags();
+  if (walked) walked = co_await start_pinned();
+  Result<void> joined = co_await artifacts_.join();
+  if (pass_.journal != nullptr && !pass_.run.dry_run) co_await pass_.journal->flush();
+  if (invalid_ > 0) {
+    pass_.run.warn(fmt::format("tags of {}: {} entries are no valid tags, and were left out",
+                               source_text(), invalid_));
+  }
+  pass_.keeper.repository_done();
+  co_return walked ? joined : walked;
+}
+
+// --- lists
+
+Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repository,
+                                                std::optional<std::string> cursor, Side side) {
+  const std::string what = "list tags of " + repository.id().to_string();
+  Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
+      pass_.run.context, what, [&] { return repository.tags(cursor); });
+  if (!page) co_return std::unexpected(std::move(page).error().within(what).on(side));
+  co_return page;
+}
+
+// One list in place of a question for each tag. A repository that is not there has no tags; where
+// the list is refused each tag is asked.
+Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
+  Target& target = targets_[index];
+  std::optional<std::string> cursor;
+  do {
+    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
+    if (!got && missing(got.error())) break;
+    if (!got) {
+      target.tags.clear();
+      const Error& error = got.error();
+      if (error.code == Errc::kCancelled) co_return std::unexpected(error);
+      if (error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve) {
+        target.live = false;
+        pass_.keeper.fail(source_text(), index, error);
+        pass_.health.failed(index, error);
+      }
+      co_return Result<void>{};
+    }
+    for (std::string& tag : got->tags) target.tags.insert(std::move(tag));
+    cursor = std::move(got->next);
+  } while (cursor);
+  target.listed = true;
+  pass_.health.succeeded(index);
+  co_return Result<void>{};
+}
+
+RepositorySync::Tags RepositorySync::take(oci::TagPage& page, Tags& digest_tags) {
+  Tags out;
+  invalid_ += page.invalid;
+  for (std::string& tag : page.tags) {
+    if (!seen_.insert(tag).second) continue;
+    if (oci::parse_digest_tag(tag)) {
+      digest_tags.push_back(std::move(tag));
+    } else if (pass_.job.tags.match(tag)) {
+      out.push_back(std::move(tag));
+    }
+  }
+  return out;
+}
+
+void RepositorySync::cut_short(const Error& error) {
+  if (missing(error) && !what_.named) {
+    // Catalogs list what was deleted since (mcr.microsoft.com, and docker's own for ever).
+    pass_.run.warn(fmt::format("{} is in the catalog, and is not there", source_text()));
+    return;
+  }
+  pass_.keeper.incomplete(source_text());
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) pass_.keeper.fail(source_text(), i, error);
+  }
+}
+
+// Signatures under digest tags, and newer tags, may be among what was not listed.
+void RepositorySync::withheld(std::size_t tags) {
+  pass_.run.warn(fmt::format(
+      "{}: its list of tags was cut short: {} tags that were listed are not copied, as {}",
+      source_text(), tags,
+      pass_.job.tags.latest > 0 ? "which are the latest cannot be told"
+                                : "signatures under digest tags may be among the others"));
+}
+
+Task<Result<void>> RepositorySync::walk_tags() {
+  TaskGroup looks(executor_, TaskGroup::OnFailure::kKeepGoing);
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) looks.spawn(look_at_target(i));
+  }
+  Result<oci::TagPage> got = oci::TagPage{};
+  if (what_.tags) got = co_await page(*source_, std::nullopt, Side::kSource);
+  TS_CO_TRY(co_await looks.join());
+  if (live_targets() == 0) co_return Result<void>{};
+
+  const bool whole = pass_.job.tags.latest > 0 || !without_referrers(pass_.job.copy);
+  Tags chosen, digest_tags;
+  while (got) {
+    Tags more = take(*got, digest_tags);
+    if (whole) {
+      std::ranges::move(more, std::back_inserter(chosen));
+    } else {
+      TS_CO_TRY(co_await start(std::move(more)));
+    }
+    if (!got->next) break;
+    got = co_await page(*source_, std::move(got->next), Side::kSource);
+  }
+  if (!got) {
+    if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());
+    cut_short(got.error());
+    if (!chosen.empty()) withheld(chosen.size());
+    co_return Result<void>{};
+  }
+  if (!whole) co_return Result<void>{};
+  if (what_.tags) view_.set_digest_tags(digest_tags);
+  co_return co_await start(latest_of(pass_.job.tags, std::move(chosen)));
+}
+
+// --- tags
+
+Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(const Tags& tags) {
+  std::vector<Rows> out(targets_.size());
+  if (pass_.journal == nullptr || pass_.options.strict) co_return out;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const Target& target = targets_[i];
+    Tags there;
+    for (const std::string& tag : tags) {
+      if (target.live && target.tags.contains(tag)) there.push_back(tag);
+    }
+    if (there.empty()) continue;
+    Result<Rows> rows = co_await pass_.journal->tags(target.id, std::move(there));
+    if (rows) {
+      out[i] = std::move(*rows);
+    } else {
+      pass_.run.warn(rows.error().describe() + "; the targets are asked instead");
+    }
+  }
+  co_return out;
+}
+
+std::vector<RepositorySync::Known> RepositorySync::known(const std::string& tag,
+                                                         std::vector<Rows>& rows) {
+  std::vector<Known> out;
+  const bool audit = pass_.audit();
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (!targets_[i].live) continue;
+    Known& one = out.emplace_back();
+    one.target = i;
+    one.absent = targets_[i].listed && !targets_[i].tags.contains(tag);
+    const auto row = rows[i].find(tag);
+    if (!one.absent && !audit && row != rows[i].end()) one.row = std::move(row->second);
+  }
+  return out;
+}
+
+Task<Result<void>> RepositorySync::start(Tags tags) {
+  for (std::size_t first = 0; first < tags.size(); first += kBatch) {
+    const std::size_t last = std::min(tags.size(), first + kBatch);
+    const Tags batch(std::make_move_iterator(tags.begin() + static_cast<std::ptrdiff_t>(first)),
+                     std::make_move_iterator(tags.begin() + static_cast<std::ptrdiff_t>(last)));
+    std::vector<Rows> rows = co_await remembered(batch);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      TS_CO_TRY(Slots::Held slot, co_await pass_.artifacts.take());
+      if (pass_.deadline.passed()) {
+        pass_.keeper.left(batch.size() - i + tags.size() - last);
+        co_return Result<void>{};
+      }
+      artifacts_.spawn(one(batch[i], known(batch[i], rows), std::move(slot)));
+    }
+  }
+  co_return Result<void>{};
+}
+
+// The manifest where a target lacks the tag, as it will be needed; else a HEAD: most often nothing
+// is new.
+Task<Result<ResolvedRoot>> RepositorySync::resolve(const std::string& tag,
+                                                   const std::vector<Known>& targets) {
+  ResolvedRoot root;
+  if (std::ranges::any_of(targets, &Known::absent)) {
+    TS_CO_TRY(root.manifest, co_await view_.manifest(oci::ManifestName::by_tag(tag)));
+    root.descriptor = root.manifest->descriptor();
+  } else {
+    TS_CO_TRY(root.descriptor, co_await view_.resolve(oci::ManifestName::by_tag(tag)));
+  }
+  co_return root;
+}
+
+// Takes out the targets where nothing is new. The fingerprint is made before a copy where digest
+// tags exist, which may move meanwhile: an older one costs another look, a newer one would hide
+// them. "" where it is to be made after the copy, from the lists that the copy read.
+Task<Result<std::string>> RepositorySync::compare(const ResolvedRoot& root,
+                                                  std::vector<Known>& targets) {
+  const oci::Digest digest = root.descriptor->digest;
+  bool early = std::ranges::any_of(targets, [](const Known& one) { return one.row.has_value(); });
+  if (!early && !without_referrers(pass_.job.copy)) {
+    TS_CO_TRY(const Tags tags, co_await view_.digest_tags(digest));
+    early = !tags.empty();
+  }
+  if (!early) co_return std::string();
+  TS_CO_TRY(std::string evidence, co_await evidence_fingerprint(view_, pass_.job.copy, digest));
+  std::erase_if(targets, [&](const Known& one) {
+    if (!one.row || one.row->evidence != evidence) return false;
+    pass_.keeper.add_unchanged(one.target);
+    return true;
+  });
+  co_return evidence;
+}
+
+Task<Result<void>> RepositorySync::one(std::string tag, std::vector<Known> targets, Slots::Held) {
+  const Clock::time_point begin = pass_.run.context.time.now();
+  Result<ResolvedRoot> root = co_await resolve(tag, targets);
+  Result<std::string> evidence = std::string();
+  if (root) evidence = co_await compare(*root, targets);
+  if (!root || !evidence) {
+    const Error& error = root ? evidence.error() : root.error();
+    for (const Known& known : targets) {
+      ItemReport item;
+      item.source = source_text() + ":" + tag;
+      item.target = targets_[known.target].id + ":" + tag;
+      item.outcome = ItemOutcome::kFailed;
+      item.error = error;
+      finished(known.target, std::move(item));
+    }
+    co_return Result<void>{};
+  }
+  if (!targets.empty()) {
+    co_await copy(tag, std::move(*root), std::move(targets), std::move(*evidence), begin);
+  }
+  co_return Result<void>{};
+}
+
+Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
+                                std::vector<Known> targets, std::string evidence,
+                                Clock::time_point begin) {
+  std::vector<CopyTarget> to;
+  for (const Known& one : targets) to.push_back({targets_[one.target].repository.get(), tag});
+  ArtifactCopy copy({pass_.run, view_, blobs_, commits_, pass_.job.copy},
+                    oci::ManifestName::by_tag(tag), std::move(to), executor_);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const Known& one = targets[i];
+    if (one.absent) copy.expect_no_tag(i);
+    if (one.row) copy.expect_tag(i, one.row->digest);
+    if (!targets_[one.target].tags.empty()) copy.expect_content(i);
+  }
+  const oci::Digest digest = root.descriptor->digest;
+  copy.expect_root(std::move(*root.descriptor), std::move(root.manifest));
+  std::vector<ItemReport> items = co_await copy.run();
+  const auto done = [](const ItemReport& item) {
+    return item.outcome == ItemOutcome::kCopied || item.outcome == ItemOutcome::kUnchanged;
+  };
+  const bool keep = pass_.journal != nullptr && !pass_.run.dry_run;
+  if (keep && evidence.empty() && std::ranges::any_of(items, done)) {
+    Result<std::string> late = co_await evidence_fingerprint(view_, pass_.job.copy, digest);
+    if (late) evidence = std::move(*late);
+  }
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(pass_.run.context.time.now() - begin);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Target& target = targets_[targets[i].target];
+    if (keep && done(items[i])) {
+      if (auto there = oci::Digest::parse(items[i].digest)) {
+        pass_.journal->put_tag(target.id, tag, {.digest = *there, .evidence = evidence});
+      }
+    }
+    items[i].took = took;
+    finished(targets[i].target, std::move(items[i]));
+  }
+}
+
+void RepositorySync::finished(std::size_t target, ItemReport item) {
+  if (item.error && item.error->code == Errc::kCancelled) {
+    pass_.keeper.left(1);
+    return;
+  }
+  if (!item.error) pass_.health.succeeded(target);
+  if (item.error && item.error->side == Side::kTarget) pass_.health.failed(target, *item.error);
+  pass_.keeper.add(target, std::move(item));
+}
+
+// --- digests
+
+Task<Result<void>> RepositorySync::start_pinned() {
+  for (const oci::Digest& digest : what_.pinned) {
+    if (live_targets() == 0) break;
+    TS_CO_TRY(Slots::Held slot, co_await pass_.artifacts.take());
+    if (pass_.deadline.passed()) {
+      pass_.keeper.left(1);
+      continue;
+    }
+    artifacts_.spawn(one_pinned(digest, std::move(slot)));
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> RepositorySync::one_pinned(oci::Digest digest, Slots::Held) {
+  std::vector<CopyTarget> to;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (!targets_[i].live) continue;
+    to.push_back({targets_[i].repository.get(), ""});
+    indexes.push_back(i);
+  }
+  ArtifactCopy copy({pass_.run, view_, blobs_, commits_, pass_.job.copy},
+                    oci::ManifestName::by_digest(digest), std::move(to), executor_);
+  std::vector<ItemReport> items = co_await copy.run();
+  for (std::size_t i = 0; i < items.size(); ++i) finished(indexes[i], std::move(items[i]));
+  co_return Result<void>{};
+}
+
+}  // namespace transship::engine

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/task_group.h"
+#include "engine/artifact_copy.h"
+#include "engine/discovery.h"
+#include "engine/pass_state.h"
+
+namespace transship::engine {
+
+/// One repository of a pass: lists tags on both sides, and brings what is new.
+///
+/// Per tag that is nowhere new: one HEAD at the source. Memory: the tags of this repository, and
+/// the artifacts in flight. On the control shard; its `run` ends before it is destroyed.
+class RepositorySync {
+ public:
+  RepositorySync(PassState& pass, SyncRepository what, Executor executor);
+  ~RepositorySync();
+
+  /// Failures are in the report; fails only with kCancelled.
+  [[nodiscard]] Task<Result<void>> run();
+
+ private:
+  struct Target {
+    std::unique_ptr<oci::TargetRepository> repository;
+    std::string id;
+    bool listed = false;  ///< `tags` are all that it has.
+    bool live = true;
+    std::unordered_set<std::string> tags;
+  };
+  /// What is known of a tag at one target before anything is asked.
+  struct Known {
+    std::size_t target = 0;
+    bool absent = false;
+    std::optional<storage::Journal::TagRow> row;
+  };
+  using Rows = std::map<std::string, storage::Journal::TagRow>;
+  using Tags = std::vector<std::string>;
+
+  [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
+  [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
+                                                std::optional<std::string> cursor, Side side);
+  [[nodiscard]] Task<Result<void>> walk_tags();
+  Tags take(oci::TagPage& page, Tags& digest_tags);
+  void cut_short(const Error& error);
+  void withheld(std::size_t tags);
+  [[nodiscard]] Task<Result<void>> start(Tags tags);
+  [[nodiscard]] Task<std::vector<Rows>> remembered(const Tags& tags);
+  std::vector<Known> known(const std::string& tag, std::vector<Rows>& rows);
+  [[nodiscard]] Task<Result<void>> start_pinned();
+  [[nodiscard]] Task<Result<void>> one(std::string tag, std::vector<Known> targets,
+                                       Slots::Held slot);
+  [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, Slots::Held slot);
+  [[nodiscard]] Task<Result<ResolvedRoot>> resolve(const std::string& tag,
+                                                   const std::vector<Known>& targets);
+  [[nodiscard]] Task<Result<std::string>> compare(const ResolvedRoot& root,
+                                                  std::vector<Known>& targets);
+  [[nodiscard]] Task<void> copy(const std::string& tag, ResolvedRoot root,
+                                std::vector<Known> targets, std::string evidence,
+                                Clock::time_point begin);
+  void finished(std::size_t target, ItemReport item);
+  std::size_t live_targets() const;
+  std::string source_text() const { return view_.id().to_string(); }
+
+  PassState& pass_;
+  SyncRepository what_;
+  Executor executor_;
+  std::unique_ptr<oci::SourceRepository> source_;
+  SourceView view_;
+  BlobPlacement blobs_;
+  ManifestCommit commits_;
+  std::vector<Target> targets_;
+  std::unordered_set<std::string> seen_;  ///< Lists may name a tag twice.
+  std::size_t invalid_ = 0;
+  TaskGroup artifacts_;
+};
+
+}  // namespace transship::engine
