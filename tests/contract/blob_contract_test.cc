@@ -98,14 +98,16 @@ TEST_P(StoreContract, ABrokenUploadGoesOnOrStartsAgain) {
     }
     TS_CO_TRY(const bool committed, co_await repository.has_blob(blob));
     EXPECT_FALSE(committed);
-    if (auto status = co_await repository.upload_status(session); !status) {
-      EXPECT_FALSE(traits().keeps_sessions) << status.error().describe();
-      EXPECT_EQ(status.error().code, Errc::kUploadUnknown);
-      TS_CO_TRY(session, co_await begin(repository, blob));
+    // A server may see the broken connection later than we do: until then it says "try again".
+    for (int attempt = 0;; ++attempt) {
+      const auto sent = co_await go_on(repository, session, blob, bytes);
+      if (sent) break;
+      // kRange asks for another look at the session, which every attempt begins with.
+      const bool again = sent.error().retryable || sent.error().code == Errc::kRange;
+      EXPECT_TRUE(again) << sent.error().describe();
+      if (!again || attempt == 100) co_return sent;
+      TS_CO_TRY(co_await sleep_for(std::chrono::milliseconds(10)));
     }
-    EXPECT_LE(session.offset, 900'000U);
-    test::StringSource rest(body_shard(), bytes.substr(session.offset), {.seed = 4, .wait = 0.2});
-    TS_CO_TRY(co_await repository.upload(session, blob, rest));
     TS_CO_TRY(const auto back, co_await pull_blob(repository, blob, {0, bytes.size()}));
     EXPECT_TRUE(back == bytes);
     co_return Result<void>{};
@@ -126,10 +128,20 @@ TEST_P(StoreContract, ACancelledUploadCommitsNothing) {
     if (!ended) EXPECT_EQ(ended.error().code, Errc::kTimeout) << ended.error().describe();
     TS_CO_TRY(const bool there, co_await repository.has_blob(blob));
     EXPECT_FALSE(there);
+    co_return Result<void>{};
+  });
+}
+
+TEST_P(StoreContract, ACancelledSessionIsGone) {
+  run([&](oci::TargetRepository& repository) -> Task<Result<void>> {
+    const Descriptor blob = described("never sent");
+    TS_CO_TRY(auto session, co_await begin(repository, blob));
     co_await repository.cancel_upload(session);
     const auto status = co_await repository.upload_status(session);
     EXPECT_FALSE(status);
     if (!status) EXPECT_EQ(status.error().code, Errc::kUploadUnknown) << status.error().describe();
+    TS_CO_TRY(const bool there, co_await repository.has_blob(blob));
+    EXPECT_FALSE(there);
     co_return Result<void>{};
   });
 }

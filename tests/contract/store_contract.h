@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "base/shards.h"
@@ -40,6 +41,10 @@ struct StoreMaker {
   std::function<std::unique_ptr<StoreUnderTest>(Shards&)> make;
 };
 
+inline std::ostream& operator<<(std::ostream& out, const StoreMaker& maker) {
+  return out << maker.name;
+}
+
 class StoreContract : public testing::TestWithParam<StoreMaker> {
  protected:
   void SetUp() override;
@@ -55,6 +60,9 @@ class StoreContract : public testing::TestWithParam<StoreMaker> {
                                           oci::Algorithm algorithm = oci::Algorithm::kSha256);
   Task<Result<std::string>> pull_blob(oci::TargetRepository& repository, oci::Descriptor blob,
                                       oci::ByteRange range);
+  /// Asks where the upload stands and sends the rest; in a new session where the old one is gone.
+  Task<Result<void>> go_on(oci::TargetRepository& repository, oci::UploadSession& session,
+                           oci::Descriptor blob, std::string bytes);
   /// A manifest of a config and a layer, both pushed, nothing else yet.
   Task<Result<oci::Manifest>> make_image(oci::TargetRepository& repository, std::uint64_t seed,
                                          const oci::Manifest* subject = nullptr);

@@ -1,5 +1,6 @@
-#include "base/task_group.h"
 #include "contract/store_contract.h"
+
+#include "base/task_group.h"
 #include "oci/digest.h"
 #include "support/bodies.h"
 #include "support/test_content.h"
@@ -44,6 +45,21 @@ Task<Result<std::string>> StoreContract::pull_blob(oci::TargetRepository& reposi
   test::StringSink body(body_shard(), {.seed = 11, .wait = 0.3});
   TS_CO_TRY(co_await repository.blob(blob, range, body));
   co_return body.bytes();
+}
+
+Task<Result<void>> StoreContract::go_on(oci::TargetRepository& repository,
+                                        oci::UploadSession& session, oci::Descriptor blob,
+                                        std::string bytes) {
+  const auto status = co_await repository.upload_status(session);
+  if (!status && status.error().code != Errc::kUploadUnknown) co_return status;
+  EXPECT_TRUE(status || !traits().keeps_sessions) << status.error().describe();
+  // Above the size: a first request that the server took to its end late met the second one.
+  if (!status || session.offset > bytes.size()) {
+    TS_CO_TRY(auto start, co_await repository.start_upload(blob, std::nullopt));
+    session = std::get<oci::UploadSession>(start);
+  }
+  test::StringSource rest(body_shard(), bytes.substr(session.offset), {.seed = 4, .wait = 0.2});
+  co_return co_await repository.upload(session, blob, rest);
 }
 
 Task<Result<oci::Manifest>> StoreContract::make_image(oci::TargetRepository& repository,
