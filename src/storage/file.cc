@@ -37,21 +37,15 @@ int open2(int directory, const std::string& name, int flags, mode_t mode) {
   return static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how));
 }
 
-// For kernels before 5.6 and seccomp filters that do not know openat2.
-Result<File> open_by_component(int directory, std::string_view name, int flags, mode_t mode) {
-  const auto parts = split(name, '/');
-  File at;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string part(parts[i]);
-    if (part.empty() || part == "..") return std::unexpected(path_error(EXDEV, name));
-    const bool last = i + 1 == parts.size();
-    const int how = last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    File next(::openat(at ? at.get() : directory, part.c_str(), how, mode));
-    // O_DIRECTORY meets a symlink as "not a directory".
-    if (!next) return std::unexpected(path_error(!last && errno == ENOTDIR ? ELOOP : errno, name));
-    at = std::move(next);
-  }
-  return at;
+// O_DIRECTORY meets a symlink as "not a directory".
+int open_part(int directory, const std::string& part, int flags, mode_t mode) {
+  const int fd = ::openat(directory, part.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
+  if (fd >= 0 || errno != ENOTDIR) return fd;
+  struct stat about{};
+  const bool link = ::fstatat(directory, part.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    S_ISLNK(about.st_mode);
+  errno = link ? ELOOP : ENOTDIR;
+  return -1;
 }
 
 Result<void> refuse_special(int file, std::string_view name) {
@@ -60,6 +54,16 @@ Result<void> refuse_special(int file, std::string_view name) {
   if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) return {};
   return fail(Errc::kUntrusted,
               fmt::format("open {}: neither a file nor a directory", printable(name)));
+}
+
+// What an open came to; errno is still its own.
+Result<File> checked(File file, std::string_view name) {
+  if (!file && errno == ENXIO) {  // A FIFO opened for writing, or a socket.
+    return fail(Errc::kUntrusted, fmt::format("open {}: not a regular file", printable(name)));
+  }
+  if (!file) return std::unexpected(path_error(errno, name));
+  TS_TRY(refuse_special(file.get(), name));
+  return file;
 }
 
 /// Takes a temporary file away again unless it was renamed.
@@ -95,17 +99,26 @@ Result<File> open_beneath(int directory, std::string_view name, int flags, mode_
   flags |= O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   File file(open2(directory, std::string(name), flags, mode));
   if (!file && (errno == ENOSYS || errno == EPERM || errno == EINVAL)) {
-    TS_TRY(file, open_by_component(directory, name, flags, mode));
+    return open_beneath_by_component(directory, name, flags, mode);
   }
-  if (!file) {
-    // A FIFO opened for writing, or a socket.
-    if (errno == ENXIO) {
-      return fail(Errc::kUntrusted, fmt::format("open {}: not a regular file", printable(name)));
-    }
-    return std::unexpected(path_error(errno, name));
+  return checked(std::move(file), name);
+}
+
+Result<File> open_beneath_by_component(int directory, std::string_view name, int flags,
+                                       mode_t mode) {
+  flags |= O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  const auto parts = split(name, '/');
+  File at;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::string part(parts[i]);
+    if (part.empty() || part == "..") return std::unexpected(path_error(EXDEV, name));
+    const bool last = i + 1 == parts.size();
+    File next(
+        open_part(at ? at.get() : directory, part, last ? flags : O_PATH | O_DIRECTORY, mode));
+    if (!next) return checked(File(), name);
+    at = std::move(next);
   }
-  TS_TRY(refuse_special(file.get(), name));
-  return file;
+  return checked(std::move(at), name);
 }
 
 Result<std::uint64_t> file_size(int file) {

@@ -46,6 +46,11 @@ Result<File> open_directory(const std::filesystem::path& path);
 /// neither file nor directory; kNotFound, kNoSpace, kIo.
 Result<File> open_beneath(int directory, std::string_view name, int flags, mode_t mode = 0644);
 
+/// What `open_beneath` falls back to (kernels before 5.6, seccomp filters that know no openat2):
+/// the same contract, one openat per component.
+Result<File> open_beneath_by_component(int directory, std::string_view name, int flags,
+                                       mode_t mode = 0644);
+
 /// Size of an open file; kUntrusted when it is no regular file.
 Result<std::uint64_t> file_size(int file);
 

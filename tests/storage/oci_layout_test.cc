@@ -220,6 +220,36 @@ TEST_F(OciLayoutTest, ABlobOfTheWrongSizeIsReplaced) {
   EXPECT_EQ(test::read_file(blob_file(digest)), image.blobs.front());
 }
 
+TEST_F(OciLayoutTest, NoRoomIsKnownBeforeTheBytesTravel) {
+  run([&](FileIo& files) -> Task<Result<void>> {
+    TS_CO_TRY(const auto layout, co_await create(files));
+    const oci::Descriptor huge{
+        .media_type = "a/b", .digest = oci::digest_of("huge"), .size = 1ULL << 60U};
+    TS_CO_TRY(auto start, co_await layout->start_upload(huge, std::nullopt));
+    auto& session = std::get<oci::UploadSession>(start);
+    test::StringSource body(co_await current_executor(), "never asked for");
+    const auto sent = co_await layout->upload(session, huge, body);
+    EXPECT_FALSE(sent);
+    if (!sent) EXPECT_EQ(sent.error().code, Errc::kNoSpace) << sent.error().describe();
+    EXPECT_EQ(body.moved(), 0U);
+    EXPECT_FALSE(std::filesystem::exists(blob_file(huge.digest.to_string())));
+    co_return Result<void>{};
+  });
+}
+
+TEST_F(OciLayoutTest, AFileInTheWayIsNamed) {
+  directory_.write("layout", "a file");
+  run([&](FileIo& files) -> Task<Result<void>> {
+    const auto layout = co_await create(files);
+    EXPECT_FALSE(layout);
+    if (!layout) {
+      EXPECT_EQ(layout.error().code, Errc::kIo) << layout.error().describe();
+      EXPECT_NE(layout.error().message.find(path().string()), std::string::npos);
+    }
+    co_return Result<void>{};
+  });
+}
+
 TEST_F(OciLayoutTest, UploadLocationsAreOurOwn) {
   run([&](FileIo& files) -> Task<Result<void>> {
     TS_CO_TRY(const auto layout, co_await create(files));
