@@ -9,11 +9,14 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "transport/curl_errors.h"
 #include "transport/curl_shard.h"
+#include "transport/host_rules.h"
 #include "transport/proxy.h"
 #include "transport/redirect.h"
 #include "transport/retry_after.h"
 #include "transport/send_buffer.h"
+#include "transport/tls_probe.h"
 
 namespace transship::transport {
 namespace asio = boost::asio;
@@ -110,6 +113,7 @@ class Client final : public CurlClient {
       TS_CO_TRY(hops.permit, co_await admission_.admit(host, hops.request.request_class,
                                                        bytes_of(hops.request)));
     }
+    TS_CO_TRY(co_await greet_first(hops.url, spec.tls));
     const bool http2 = spec.http2;
     const std::size_t shard = shard_of(hops.request);
     TransferEnd end = co_await exchange(shard, std::move(spec));
@@ -146,6 +150,19 @@ class Client final : public CurlClient {
     }
     advise(hops);
     return spec;
+  }
+
+  // On loopback, where plain HTTP may be the answer: asked once, before curl loads authorities.
+  Task<Result<void>> greet_first(const Url& url, const TlsMaterial& tls) {
+    const std::string host = host_port(url);
+    const bool given = !tls.ca_file.empty() || !tls.ca_pem.empty();
+    if (url.scheme != "https" || given || schemes_for(options_, url).size() < 2 ||
+        !proxy_for(proxies_, url).empty() || answered_.contains(host)) {
+      co_return Result<void>{};
+    }
+    TS_CO_TRY(const bool plain, co_await greets_in_plain_http(url));
+    if (plain) co_return std::unexpected(no_tls_error(url));
+    co_return Result<void>{};
   }
 
   // Once, and only when one stream could gain: a big upload that leaves this machine.

@@ -68,8 +68,7 @@ Error handshake_error(const CurlFailure& f) {
   const std::string host = host_port(*f.url);
   if (has(f.text, "wrong version number") || has(f.text, "packet length too long") ||
       has(f.text, "http request") || has(f.text, "record layer failure")) {
-    return make(Errc::kTls, fmt::format("TLS with {}: {}", host, kNoTls), false,
-                fmt::format("if that is meant, pass --plain-http {}", f.url->authority()));
+    return no_tls_error(*f.url);
   }
   if (has(f.text, "alert") && has(f.text, "certificate")) {
     return make(
@@ -88,6 +87,16 @@ Error handshake_error(const CurlFailure& f) {
 Error resolve_error(const CurlFailure& f) {
   return make(Errc::kResolve, fmt::format("resolve {}: no address found", f.url->host),
               f.known_host, "check the host name and this machine's name server");
+}
+
+// An alert record of TLS, most likely; curl does not show the bytes.
+Error no_http_error(const Url& url) {
+  return make(Errc::kTls,
+              fmt::format("plain HTTP with {}: the answer is not HTTP; a server that answers TLS "
+                          "does so",
+                          host_port(url)),
+              false,
+              fmt::format("use TLS, without --plain-http {}; or check the port", url.authority()));
 }
 
 Error network_error(const CurlFailure& f, std::string_view why) {
@@ -120,7 +129,7 @@ Error curl_error(const CurlFailure& f) {
       return make(Errc::kTls, fmt::format("TLS with {}: {}", host_port(*f.url), printable(f.text)),
                   false, "check the files given as CA, certificate and key");
     case CURLE_UNSUPPORTED_PROTOCOL:
-      if (f.url->scheme == "http") return wants_tls_error(*f.url);
+      if (f.url->scheme == "http") return no_http_error(*f.url);
       return network_error(f, "the answer is not HTTP");
     case CURLE_RECV_ERROR:
       if (has(f.text, "alert") && has(f.text, "certificate")) return handshake_error(f);
@@ -154,6 +163,11 @@ Error curl_error(const CurlFailure& f) {
                                              : printable(redact(f.text))),
                   true);
   }
+}
+
+Error no_tls_error(const Url& url) {
+  return make(Errc::kTls, fmt::format("TLS with {}: {}", host_port(url), kNoTls), false,
+              fmt::format("if that is meant, pass --plain-http {}", url.authority()));
 }
 
 bool wants_tls(std::string_view body) {

@@ -22,6 +22,9 @@ struct CurlFailure {
 /// The error a curl code means, with its message, its hint and whether to try again.
 Error curl_error(const CurlFailure& failure);
 
+/// The error that `answered_plain_http` knows: TLS was tried, and the server answered without.
+Error no_tls_error(const Url& url);
+
 /// A 400 by which a server says that its port wants TLS, as the error of that.
 bool wants_tls(std::string_view body);
 Error wants_tls_error(const Url& url);
