@@ -98,8 +98,11 @@ std::vector<Rename> read_renames(TomlTable& job) {
   std::vector<Rename> out;
   for (auto& table : job.tables("rename")) {
     Rename rename{.from = table.string("from").value_or(""), .to = table.string("to").value_or("")};
-    if (rename.from.empty()) table.complain("", "from and to are needed");
-    if (rename.from.ends_with('/') != rename.to.ends_with('/')) {
+    const bool prefix = rename.from.ends_with('/');
+    if (rename.from.empty() || (rename.to.empty() && !prefix)) {
+      table.complain("", "from and to are needed");
+    }
+    if (!rename.to.empty() && prefix != rename.to.ends_with('/')) {
       table.complain("to", "a prefix (ending in /) becomes a prefix, a name a name");
     }
     table.finish();
@@ -137,6 +140,19 @@ void check_platforms(const TomlTable& job, const std::vector<std::string>& platf
   }
 }
 
+void check_pinned(const TomlTable& job, const std::vector<std::string>& pinned) {
+  for (const auto& text : pinned) {
+    const auto at = text.find('@');
+    if (at == std::string::npos) {
+      job.complain("pinned", fmt::format("'{}' is not repository@digest", text));
+    } else if (const auto name = oci::RepositoryName::parse(text.substr(0, at)); !name) {
+      job.complain("pinned", name.error().message);
+    } else if (const auto digest = oci::Digest::parse(text.substr(at + 1)); !digest) {
+      job.complain("pinned", digest.error().message);
+    }
+  }
+}
+
 JobConfig read_job(TomlTable& table) {
   JobConfig out;
   out.line = table.line();
@@ -158,6 +174,7 @@ JobConfig read_job(TomlTable& table) {
   read_referrers(table, out);
   out.overwrite = table.choice("overwrite", {"always", "never"}).value_or("always");
   out.pinned = table.strings("pinned");
+  check_pinned(table, out.pinned);
   if (out.name.empty()) table.complain("", "a name is needed");
   if (out.source.empty()) table.complain("", "a source is needed");
   if (out.targets.empty()) table.complain("", "at least one target is needed");

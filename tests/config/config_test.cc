@@ -1,0 +1,224 @@
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+
+namespace transship::config {
+namespace {
+
+const std::filesystem::path kDocs = std::filesystem::path(__FILE__).parent_path() / "../../docs";
+
+std::string read(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A job that is right, with `more` lines.
+std::string job(const std::string& more) {
+  return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\n"
+         "targets = [\"eu.example.com/mirror\"]\n" +
+         more;
+}
+
+std::string error_of(const std::string& text) {
+  const auto config = parse_config(text, "jobs.toml");
+  return config ? "" : config.error().message;
+}
+
+#define EXPECT_ERROR(text, part)                                               \
+  do {                                                                         \
+    const std::string message = error_of(text);                                \
+    EXPECT_NE(message.find(part), std::string::npos) << "[" << message << "]"; \
+  } while (false)
+
+TEST(Config, AllThatCanBeWrittenIsRead) {
+  const auto config = parse_config(R"(
+[registry."Hub.Example.com:5000"]
+tls.mode = "on"
+tls.ca = "/ca.pem"
+tls.cert = "/c.pem"
+tls.key = "/k.pem"
+username = "robot"
+password_env = "HUB_PASSWORD"
+max_connections = 12
+profile = "harbor"
+allow_private_redirects = true
+
+[[job]]
+name = "production"
+source = "hub.example.com:5000/team"
+targets = ["eu.example.com/mirror", "us.example.com"]
+repositories = { include = ["app/**"], exclude = ["app/scratch-*"] }
+tags = { include = ["v*"], exclude = ["*-rc*"], semver = ">=1.2", latest = 10, sort = "name" }
+rename = [{ from = "app/", to = "apps/" }, { from = "old/", to = "" }]
+platforms = ["linux/amd64"]
+referrers = ["application/spdx+json"]
+overwrite = "never"
+pinned = ["app/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
+)",
+                                   "jobs.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const RegistryConfig& hub = config->registries.at("hub.example.com:5000");
+  EXPECT_EQ(hub.tls_mode, "on");
+  EXPECT_EQ(hub.tls_ca, "/ca.pem");
+  EXPECT_EQ(hub.secret.username, "robot");
+  EXPECT_EQ(hub.secret.password_env, "HUB_PASSWORD");
+  EXPECT_EQ(hub.max_connections, 12U);
+  EXPECT_EQ(hub.profile, "harbor");
+  EXPECT_TRUE(hub.allow_private_redirects);
+  const JobConfig& one = config->jobs.at(0);
+  EXPECT_EQ(one.source, "hub.example.com:5000/team");
+  EXPECT_EQ(one.targets.size(), 2U);
+  EXPECT_EQ(one.repositories.exclude, std::vector<std::string>{"app/scratch-*"});
+  EXPECT_EQ(one.tags.semver, ">=1.2");
+  EXPECT_EQ(one.tags.latest, 10U);
+  EXPECT_EQ(one.tags.sort, "name");
+  EXPECT_EQ(one.renames.size(), 2U);
+  EXPECT_EQ(one.platforms, std::vector<std::string>{"linux/amd64"});
+  EXPECT_EQ(one.referrers, "types");
+  EXPECT_EQ(one.overwrite, "never");
+  EXPECT_EQ(one.pinned.size(), 1U);
+}
+
+TEST(Config, DefaultsAreThoseOfTheDocumentation) {
+  const auto config = parse_config(job("") + "[registry.\"r.example.com\"]\n", "jobs.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const JobConfig& one = config->jobs.at(0);
+  EXPECT_EQ(one.referrers, "all");
+  EXPECT_EQ(one.overwrite, "always");
+  EXPECT_EQ(one.tags.sort, "semver");
+  EXPECT_EQ(one.tags.latest, 0U);
+  EXPECT_TRUE(one.platforms.empty());
+  EXPECT_EQ(config->registries.at("r.example.com").tls_mode, "auto");
+}
+
+TEST(Config, AnUnknownKeyIsNamedWithItsPlaceAndTheNearestRightOne) {
+  EXPECT_ERROR(job("tags = { lates = 3 }\n"), "jobs.toml:5:");
+  EXPECT_ERROR(job("tags = { lates = 3 }\n"), "job.tags.lates");
+  EXPECT_ERROR(job("tags = { lates = 3 }\n"), "did you mean latest?");
+  EXPECT_ERROR("[registri.\"x\"]\n" + job(""), "did you mean registry?");
+}
+
+TEST(Config, KeysThatHaveNoEffectYetAreRefused) {
+  for (const std::string key : {"schedule = \"15m\"", "prune = \"never\"", "require = [\"x\"]"}) {
+    EXPECT_ERROR(job(key + "\n"), "unknown key");
+  }
+  EXPECT_ERROR("[registry.\"r.example.com\"]\nbandwidth = \"1MiB/s\"\n" + job(""), "unknown key");
+}
+
+TEST(Config, WrongTypesAndValuesAreNamed) {
+  EXPECT_ERROR(job("tags = { latest = \"three\" }\n"), "job.tags.latest");
+  EXPECT_ERROR(job("tags = { latest = 0 }\n"), "job.tags.latest");
+  EXPECT_ERROR(job("overwrite = \"sometimes\"\n"), "job.overwrite");
+  EXPECT_ERROR(job("platforms = [\"linux\"]\n"), "job.platforms");
+  EXPECT_ERROR(job("tags = { semver = \">=banana\" }\n"), "job.tags.semver");
+  EXPECT_ERROR(job("pinned = [\"app\"]\n"), "job.pinned");
+  EXPECT_ERROR(job("pinned = [\"app@sha256:12\"]\n"), "job.pinned");
+  EXPECT_ERROR(job("rename = [{ from = \"a/\", to = \"b\" }]\n"), "job.rename");
+  EXPECT_ERROR(job("rename = [{ from = \"a\" }]\n"), "job.rename");
+}
+
+TEST(Config, AllErrorsOfAFileAreFound) {
+  const std::string message = error_of(job("overwrite = \"x\"\nlates = 1\n"));
+  EXPECT_NE(message.find("overwrite"), std::string::npos);
+  EXPECT_NE(message.find("lates"), std::string::npos);
+}
+
+TEST(Config, BrokenTomlIsNamedWithItsLine) { EXPECT_ERROR("[[job]\nname = 1\n", "jobs.toml:1:"); }
+
+TEST(Config, AGlobThatCanMatchNothingIsAnError) {
+  EXPECT_ERROR(job("repositories = { include = [\"Team/*\"] }\n"), "Team/*");
+}
+
+TEST(Config, PlacesAreChecked) {
+  const std::string start = "[[job]]\nname = \"a\"\n";
+  EXPECT_ERROR(start + "source = \"hub.example.com\"\ntargets = [\"hub.example.com\"]\n",
+               "own source");
+  EXPECT_ERROR(start +
+                   "source = \"hub.example.com\"\ntargets = [\"e.example.com\", "
+                   "\"E.example.com\"]\n",
+               "named twice");
+  EXPECT_ERROR(start + "source = \"hub.example.com\"\ntargets = [\"hub.example.com/mirror\"]\n",
+               "within the source");
+  EXPECT_ERROR(start + "source = \"hub\"\ntargets = [\"e.example.com\"]\n", "registry host");
+  EXPECT_ERROR(start + "source = \"h.example.com/UPPER\"\ntargets = [\"e.example.com\"]\n",
+               "job.source");
+}
+
+TEST(Config, WhatIsNeededIsAskedFor) {
+  EXPECT_ERROR("[[job]]\nname = \"a\"\n", "a source is needed");
+  EXPECT_ERROR("[[job]]\nname = \"a\"\n", "at least one target is needed");
+  EXPECT_ERROR("", "no [[job]]");
+  EXPECT_ERROR(job("") + job(""), "two jobs are called 'a'");
+}
+
+TEST(Config, SecretsBelongTogether) {
+  const std::string registry = "[registry.\"r.example.com\"]\n";
+  EXPECT_ERROR(registry + "username = \"u\"\n" + job(""), "password_env or password_file");
+  EXPECT_ERROR(registry + "username = \"u\"\npassword_env = \"A\"\nhelper = \"x\"\n" + job(""),
+               "not several");
+  EXPECT_ERROR(registry + "tls.cert = \"/c\"\n" + job(""), "belong together");
+  EXPECT_ERROR("[registry.\"https://r.example.com\"]\n" + job(""), "without scheme");
+}
+
+TEST(Config, EnvironmentVariablesAreFilledInAndMissingOnesAreErrors) {
+  ::setenv("TRANSSHIP_TEST_HOST", "eu.example.com", 1);
+  ::unsetenv("TRANSSHIP_TEST_UNSET");
+  const auto config = parse_config(
+      "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\n"
+      "targets = [\"${TRANSSHIP_TEST_HOST}/mirror\"]\n",
+      "jobs.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->jobs[0].targets[0], "eu.example.com/mirror");
+  EXPECT_ERROR(job("repositories = { include = [\"${TRANSSHIP_TEST_UNSET}\"] }\n"),
+               "TRANSSHIP_TEST_UNSET");
+}
+
+TEST(Config, AFileThatIsNotThereIsNamed) {
+  const auto config = load_config("/nowhere/jobs.toml");
+  ASSERT_FALSE(config);
+  EXPECT_NE(config.error().message.find("/nowhere/jobs.toml"), std::string::npos);
+}
+
+TEST(Config, TheDocumentationNamesTheSameKeys) {
+  const std::string text = read(kDocs / "configuration.md");
+  const std::regex row("\\n\\| `((registry|job)\\.[a-z_.]+)` \\|");
+  std::set<std::string> documented;
+  for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
+    EXPECT_TRUE(documented.insert((*it)[1]).second) << (*it)[1] << " is there twice";
+  }
+  const std::set<std::string> keys(config_keys().begin(), config_keys().end());
+  EXPECT_EQ(documented, keys);
+}
+
+// Whatever config_keys() names is read, and nothing else is.
+TEST(Config, EveryKeyIsKnownToTheReader) {
+  for (const std::string& key : config_keys()) {
+    const auto dot = key.find('.');
+    std::string text = key.starts_with("job.rename.")
+                           ? "[[job]]\n[[job.rename]]\n" + key.substr(11) + " = 1\n"
+                       : key.starts_with("job.")
+                           ? "[[job]]\n" + key.substr(dot + 1) + " = {}\n"
+                           : "[registry.\"r.example.com\"]\n" + key.substr(dot + 1) + " = {}\n";
+    EXPECT_EQ(error_of(text).find("unknown key"), std::string::npos) << key << error_of(text);
+  }
+}
+
+TEST(Config, TheExamplesAreRight) {
+  std::size_t count = 0;
+  for (const auto& file : std::filesystem::directory_iterator(kDocs / "examples")) {
+    if (file.path().extension() != ".toml") continue;
+    const auto config = load_config(file.path());
+    EXPECT_TRUE(config) << (config ? "" : config.error().message);
+    ++count;
+  }
+  EXPECT_GE(count, 2U);
+}
+
+}  // namespace
+}  // namespace transship::config
