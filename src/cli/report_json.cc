@@ -56,6 +56,29 @@ json::object item_object(const engine::ItemReport& item) {
   return out;
 }
 
+json::object job_object(const engine::JobReport& job) {
+  json::object targets;
+  for (const auto& [name, c] : job.targets) {
+    targets[name] = json::object{{"copied", c.copied},
+                                 {"unchanged", c.unchanged},
+                                 {"planned", c.planned},
+                                 {"skipped", c.skipped},
+                                 {"failed", c.failed}};
+  }
+  json::array incomplete;
+  for (const auto& repository : job.incomplete) incomplete.emplace_back(repository);
+  return {{"name", job.name},
+          {"milliseconds", job.took.count()},
+          {"repositories", job.repositories},
+          {"targets", std::move(targets)},
+          {"incomplete", std::move(incomplete)},
+          {"outOfTime", job.out_of_time},
+          {"left", job.left},
+          {"leftRepositories", job.left_repositories},
+          {"p50Milliseconds", job.p50.count()},
+          {"p99Milliseconds", job.p99.count()}};
+}
+
 }  // namespace
 
 std::string report_json(const engine::Report& report, bool dry_run) {
@@ -66,15 +89,21 @@ std::string report_json(const engine::Report& report, bool dry_run) {
   for (const auto& [name, counts] : report.requests) requests[name] = counts_object(counts);
   json::array warnings;
   for (const auto& warning : report.warnings) warnings.emplace_back(warning);
-  const json::object root{{"version", 1},
-                          {"ok", report.ok()},
-                          {"dryRun", dry_run},
-                          {"milliseconds", report.took.count()},
-                          {"sourceBytes", report.source_bytes},
-                          {"items", std::move(items)},
-                          {"targets", std::move(targets)},
-                          {"requests", std::move(requests)},
-                          {"warnings", std::move(warnings)}};
+  json::object root{{"version", 1},
+                    {"ok", report.ok()},
+                    {"dryRun", dry_run},
+                    {"milliseconds", report.took.count()},
+                    {"sourceBytes", report.source_bytes},
+                    {"items", std::move(items)},
+                    {"targets", std::move(targets)},
+                    {"requests", std::move(requests)},
+                    {"warnings", std::move(warnings)}};
+  if (!report.jobs.empty()) {
+    json::array jobs;
+    for (const auto& job : report.jobs) jobs.push_back(job_object(job));
+    root["jobs"] = std::move(jobs);
+    root["itemsOmitted"] = report.items_omitted;
+  }
   return json::serialize(root) + "\n";
 }
 

@@ -24,6 +24,53 @@ std::string target_line(const std::string& target, const engine::Totals& totals)
       totals.retries > 0 ? fmt::format("; {} retries", totals.retries) : "");
 }
 
+std::string outcomes_text(const engine::OutcomeCounts& c) {
+  std::string out;
+  const auto add = [&out](std::uint64_t count, std::string_view what) {
+    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
+  };
+  add(c.copied, "copied");
+  add(c.planned, "to copy");
+  add(c.unchanged, "unchanged");
+  add(c.skipped, "skipped");
+  add(c.failed, "FAILED");
+  return out.empty() ? "nothing" : out;
+}
+
+std::string job_text(const engine::JobReport& job) {
+  std::string out = fmt::format("job {}: {} repositories in {:.1f} s", printable(job.name),
+                                job.repositories, std::chrono::duration<double>(job.took).count());
+  if (job.p50.count() > 0) {
+    out += fmt::format("; an artifact took {} ms (half of them), {} ms (99 of 100)",
+                       job.p50.count(), job.p99.count());
+  }
+  out += "\n";
+  for (const auto& [target, counts] : job.targets) {
+    out += fmt::format("  {}: {}\n", printable(target), outcomes_text(counts));
+  }
+  for (const auto& name : job.incomplete) {
+    out += fmt::format("  {}: its listing was cut short\n", printable(name));
+  }
+  if (job.out_of_time) {
+    out += fmt::format(
+        "  time was up: {} artifacts and {} repositories that were listed are left for the next "
+        "pass\n",
+        job.left, job.left_repositories);
+  }
+  return out;
+}
+
+// What the totals of a dry run cost at the target, request by request.
+std::string plan_line(const std::string& target, const engine::Totals& t) {
+  const std::uint64_t starts = t.blobs_sent + t.blobs_mounted + t.blobs_skipped;
+  return fmt::format(
+      "{}: {} to send in {} blobs, {} to mount in {}; {} manifests; {} requests to write "
+      "({} POST, {} PUT)\n",
+      printable(target), human_bytes(t.bytes_sent), t.blobs_sent, human_bytes(t.bytes_mounted),
+      t.blobs_mounted, t.manifests_put, starts + t.blobs_sent + t.manifests_put, starts,
+      t.blobs_sent + t.manifests_put);
+}
+
 }  // namespace
 
 std::string report_text(const engine::Report& report, bool dry_run) {
@@ -38,7 +85,14 @@ std::string report_text(const engine::Report& report, bool dry_run) {
     out += item_line(item);
   }
   if (done > kItemsShown) out += fmt::format("          and {} more\n", done - kItemsShown);
-  for (const auto& [target, totals] : report.targets) out += target_line(target, totals);
+  if (report.items_omitted > 0) {
+    out += fmt::format("          {} more are not listed\n", report.items_omitted);
+  }
+  for (const auto& job : report.jobs) out += job_text(job);
+  const bool plan = dry_run && !report.jobs.empty();
+  for (const auto& [target, totals] : report.targets) {
+    out += plan ? plan_line(target, totals) : target_line(target, totals);
+  }
   std::uint64_t requests = 0;
   std::string by_store;
   for (const auto& [store, counts] : report.requests) {

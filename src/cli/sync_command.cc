@@ -12,6 +12,7 @@
 #include "cli/stores.h"
 #include "cli/sync_stores.h"
 #include "engine/sync.h"
+#include "registry/profile.h"
 #include "storage/journal.h"
 
 namespace transship::cli {
@@ -38,9 +39,21 @@ Result<void> write_file(const std::string& path, const std::string& content) {
   return {};
 }
 
+Result<void> check_profiles(const config::Config& config) {
+  for (const auto& [host, registry] : config.registries) {
+    if (registry.profile.empty() || registry::profile_by_name(registry.profile) != nullptr)
+      continue;
+    return fail(Errc::kInvalidArgument, fmt::format("{}: registry.\"{}\".profile: no profile is "
+                                                    "called '{}'",
+                                                    config.file, host, registry.profile));
+  }
+  return {};
+}
+
 // The jobs that were asked for, in the order of the file.
 Result<std::vector<engine::SyncJob>> chosen_jobs(const config::Config& config,
                                                  const std::vector<std::string>& names) {
+  TS_TRY(check_profiles(config));
   std::vector<engine::SyncJob> out;
   for (const std::string& name : names) {
     if (std::ranges::find(config.jobs, name, &config::JobConfig::name) == config.jobs.end()) {
