@@ -98,6 +98,8 @@ Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) 
     case 501:
       return {Errc::kUnsupported};
     case 409:
+      // A session that another request of ours still holds, after its connection broke.
+      return {Errc::kConflict, has_code(entries, "BLOB_UPLOAD_INVALID")};
     case 412:
       return {Errc::kConflict};
     case 413:
@@ -123,6 +125,25 @@ Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) 
     return {Errc::kUnavailable, true};
   }
   return {Errc::kHttp};
+}
+
+// What the reader can do where the status alone tells it.
+std::string_view hint_of(const Verdict& verdict, const Response& response,
+                         const std::vector<ErrorEntry>& entries) {
+  if (verdict.code == Errc::kDenied && !response.redirected) {
+    return "the user may not do this here: see transship login, or ask for the right";
+  }
+  if (verdict.code == Errc::kRepositoryUnknown) {
+    return "check the repository's name; some registries say so where the right to see it is "
+           "missing";
+  }
+  if (verdict.code == Errc::kNotFound && response.status == 404 &&
+      !has_code(entries, "BLOB_UNKNOWN")) {
+    return "check the name; some registries say so where the right to see it is missing";
+  }
+  if (response.status == 405) return "is this a registry, and is it not read-only?";
+  if (verdict.code == Errc::kRateLimited) return "try later, or log in for a higher limit";
+  return "";
 }
 
 std::string said(const Response& response, const std::vector<ErrorEntry>& entries) {
@@ -176,7 +197,8 @@ Error http_error(const Response& response, std::chrono::system_clock::time_point
   Error error{.code = verdict.code,
               .message = fmt::format("HTTP {}{}", response.status, said(response, entries)),
               .retryable = verdict.retryable,
-              .http_status = response.status};
+              .http_status = response.status,
+              .hint = std::string(hint_of(verdict, response, entries))};
   if (response.redirected) {
     error.message += fmt::format(" (from {})", printable(response.final_url.authority(), 120));
   }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/event.h"
 #include "base/text.h"
 #include "server/handlers.h"
 #include "server/upload_writer.h"
@@ -9,6 +10,10 @@ namespace transship::server {
 namespace {
 
 using SessionPtr = std::shared_ptr<UploadSession>;
+
+// How long the status of a session waits for a request that is at it.
+constexpr int kLooks = 25;
+constexpr std::chrono::milliseconds kLookAgain{10};
 
 /// Marks a session as in use while a request is at it.
 class Hold {
@@ -229,6 +234,12 @@ Task<Reply> put_upload(Context& context, const Request& request, const Route& ro
 Task<Reply> get_upload(Context& context, const Route& route) {
   const auto session = context.uploads.find(route.name, route.reference);
   if (!session) co_return upload_unknown();
+  // What a broken connection brought may still be on its way to the file: an offset told now would
+  // be too small, and what is then sent from there would land behind it. A request that goes on for
+  // longer is a living one, and the offset is then only news.
+  for (int look = 0; session->busy && look < kLooks; ++look) {
+    if (!co_await sleep_for(kLookAgain)) break;
+  }
   Reply reply{.status = 204};
   tell_session(reply, route, *session);
   co_return reply;

@@ -55,6 +55,7 @@ TEST(HttpError, CodesAndRetries) {
        true},
       {406, "", Errc::kUnsupported, false},
       {409, "", Errc::kConflict, false},
+      {409, R"({"errors":[{"code":"BLOB_UPLOAD_INVALID"}]})", Errc::kConflict, true},
       {412, "", Errc::kConflict, false},
       {413, "", Errc::kTooLarge, false},
       {415, "", Errc::kUnsupported, false},
