@@ -144,10 +144,18 @@ Result<ChosenChallenge> choose_challenge(const std::vector<std::string_view>& he
   if (bearer_without_realm) {
     return fail(Errc::kUnauthorized, "HTTP 401 with a Bearer challenge that names no realm");
   }
-  return fail(Errc::kUnauthorized,
-              headers.empty() ? "HTTP 401 without a WWW-Authenticate challenge"
-                              : fmt::format("HTTP 401 with no challenge that can be answered: {}",
-                                            printable(redact(headers.front()))));
+  if (headers.empty()) {
+    return std::unexpected(
+        Error{.code = Errc::kUnauthorized,
+              .message = "HTTP 401 without a WWW-Authenticate challenge"}
+            .with_hint("no credentials can be sent without one: is this a registry, and does a "
+                       "proxy before it keep that header?"));
+  }
+  return std::unexpected(
+      Error{.code = Errc::kUnauthorized,
+            .message = fmt::format("HTTP 401 with no challenge that can be answered: {}",
+                                   printable(redact(headers.front())))}
+          .with_hint("Basic and Bearer are supported"));
 }
 
 }  // namespace transship::registry

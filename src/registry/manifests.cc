@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/text.h"
+#include "registry/content_encoding.h"
 #include "registry/error_body.h"
 #include "registry/repository.h"
 
@@ -119,7 +120,7 @@ Task<Result<Response>> Repository::get_manifest(std::string reference) {
   if (!sent) {
     Error error = std::move(sent).error().within(what);
     if (error.code == Errc::kTooLarge) {
-      error.hint = fmt::format("manifests are read up to {}; the limit can be raised",
+      error.hint = fmt::format("manifests are read up to {}: raise it with --max-manifest-size",
                                human_bytes(host_.options().manifest_bytes));
     }
     co_return std::unexpected(std::move(error));
@@ -133,9 +134,12 @@ Task<Result<oci::Manifest>> Repository::manifest(oci::ManifestName name) {
   const std::string what = action("GET", "manifest " + name.to_string());
   const std::string type = manifest_type(response);
   std::optional<oci::Digest> expected = name.digest;
-  if (!expected && !is_schema1(type)) {
-    expected = claimed_digest(response);
-    if (expected && oci::digest_of(response.body, expected->algorithm()) != *expected) {
+  if (!expected && !is_schema1(type)) expected = claimed_digest(response);
+  if (auto plain = undo_encoding(response, expected, host_.options().manifest_bytes); !plain) {
+    co_return std::unexpected(std::move(plain).error().within(what));
+  }
+  if (!name.digest && expected) {
+    if (oci::digest_of(response.body, expected->algorithm()) != *expected) {
       co_return co_await manifest_again(std::move(name), expected->to_string());
     }
   }

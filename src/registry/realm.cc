@@ -111,8 +111,11 @@ Result<transport::Url> check_realm(std::string_view realm, const RealmPolicy& po
   const bool loopback = is_loopback_host(url.host) && is_loopback_host(policy.registry_host);
   if (url.scheme == "http" && !loopback &&
       (!policy.registry_plain || url.host != policy.registry_host)) {
-    return fail(Errc::kUntrusted,
-                fmt::format("the challenge sends to a token server over plain HTTP: {}", shown));
+    return std::unexpected(
+        Error{.code = Errc::kUntrusted,
+              .message =
+                  fmt::format("the challenge sends to a token server over plain HTTP: {}", shown)}
+            .with_hint("tokens are only asked for over https: the registry's realm must say so"));
   }
   if (is_private_host(url.host) && !is_private_host(policy.registry_host) &&
       std::ranges::find(policy.trusted, url.host) == policy.trusted.end()) {
