@@ -90,6 +90,15 @@ std::optional<std::uint64_t> parse_u64(std::string_view text) {
   return value;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string printable(std::string_view remote, std::size_t max_bytes) {
   std::string out;
   while (!remote.empty()) {

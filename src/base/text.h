@@ -25,6 +25,9 @@ std::optional<std::uint64_t> parse_u64(std::string_view text);
 /// invalid UTF-8 become '?', and what is longer than `max_bytes` is cut with "...".
 std::string printable(std::string_view remote, std::size_t max_bytes = 300);
 
+/// Valid UTF-8 throughout (RFC 3629).
+bool is_utf8(std::string_view text);
+
 /// Hides what must not be seen: userinfo in URLs, all query values but harmless ones (n, last,
 /// digest, mount, from, scope, service, artifactType), Authorization values, JWT-like tokens.
 std::string redact(std::string_view text);

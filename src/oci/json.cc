@@ -138,6 +138,13 @@ std::unexpected<Error> broken_at(std::size_t offset, std::string_view why) {
   return malformed(fmt::format("JSON broken at byte {}: {}", offset, why));
 }
 
+// What the parser found, in words for people.
+std::string reason(const bj::error_code& ec, std::string_view text, const Limits& limits) {
+  if (ec == bj::error::too_deep) return fmt::format("nested deeper than {}", limits.max_depth);
+  if (text.empty()) return "it is empty";
+  return is_utf8(text) ? ec.message() : "not valid UTF-8";
+}
+
 std::string_view kind_of(const bj::value& value) {
   switch (value.kind()) {
     case bj::kind::null:
@@ -191,7 +198,7 @@ Result<bj::value> parse(std::string_view text, const Limits& limits) {
     const std::size_t used = parser.write_some(false, text.data(), text.size(), ec);
     if (ec) {
       const std::string& refusal = parser.handler().refusal();
-      return broken_at(used, refusal.empty() ? ec.message() : refusal);
+      return broken_at(used, refusal.empty() ? reason(ec, text, limits) : refusal);
     }
     if (used != text.size()) return broken_at(used, "text behind the value");
     return parser.handler().release();

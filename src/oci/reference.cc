@@ -155,7 +155,7 @@ Result<Reference> parse_registry(std::string_view text, std::string_view rest) {
                                    .message = "a reference has no user name and no password",
                                    .hint = "store them with transship login HOST"});
     }
-    TS_TRY(reference.digest, part_of(digest, Digest::parse(digest)));
+    TS_TRY(reference.digest, part_of(fmt::format("...@{}", digest), Digest::parse(digest)));
     rest = rest.substr(0, at);
   }
   std::string_view name = rest;
