@@ -37,6 +37,9 @@ std::chrono::milliseconds Retry::backoff(const Error& error) {
 Task<bool> Retry::wait_after(const Error& error) {
   ++attempts_;
   if (!error.retryable || error.code == Errc::kCancelled) co_return false;
+  if (error.code == Errc::kDigestMismatch && ++mismatches_ >= context_.options.max_mismatches) {
+    co_return false;
+  }
   if (attempts_ >= context_.options.max_attempts || co_await cancelled()) co_return false;
   const std::chrono::milliseconds pause = backoff(error);
   const Clock::time_point again = context_.time.now() + pause;

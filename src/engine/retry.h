@@ -17,7 +17,7 @@ class Retry {
   Retry(const Context& context, std::string what);
 
   /// After a failed attempt: waits and returns true when another one may be made; false (at once)
-  /// when not: not retryable, attempts or deadline spent, cancelled.
+  /// when not: not retryable, attempts or deadline spent, wrong bytes too often, cancelled.
   [[nodiscard]] Task<bool> wait_after(const Error& error);
 
   std::size_t attempts() const { return attempts_; }
@@ -30,6 +30,7 @@ class Retry {
   const Context& context_;
   std::string what_;
   std::size_t attempts_ = 0;
+  std::size_t mismatches_ = 0;
   Clock::time_point deadline_;
   std::mt19937_64 random_;
 };
