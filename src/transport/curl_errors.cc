@@ -32,7 +32,8 @@ Error connect_error(const CurlFailure& f) {
   why = to_lower(why.substr(0, 1)) + why.substr(std::min<std::size_t>(1, why.size()));
   // Refused by a host that never answered: a wrong port, most likely. Later it is a restart.
   const bool retryable = f.known_host || f.os_errno != ECONNREFUSED;
-  return make(Errc::kConnect, fmt::format("connect to {}: {}", host_port(*f.url), why), retryable);
+  return make(Errc::kConnect, fmt::format("connect to {}: {}", host_port(*f.url), why), retryable,
+              "check host and port, and that the registry runs there");
 }
 
 Error certificate_error(const CurlFailure& f) {
