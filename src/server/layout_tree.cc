@@ -96,8 +96,13 @@ Result<LayoutTree> LayoutTree::open(const std::filesystem::path& root, bool sync
   tree.sync_ = sync;
   tree.root_ = storage::File(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!tree.root_) return std::unexpected(errno_error(errno, "open " + root.string()));
-  TS_TRY(tree.uploads_, tree.make_directories("_uploads"));
-  TS_TRY(tree.lock_, tree.open_path("_lock", O_RDWR | O_CREAT));
+  auto uploads = tree.make_directories("_uploads");
+  auto lock = tree.open_path("_lock", O_RDWR | O_CREAT);
+  for (const auto* made : {&uploads, &lock}) {
+    if (!*made) return std::unexpected(Error(made->error()).within("serve " + root.string()));
+  }
+  tree.uploads_ = std::move(*uploads);
+  tree.lock_ = std::move(*lock);
   if (::flock(tree.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail(Errc::kConflict, fmt::format("{}: another server has it open", root.string()));
   }
