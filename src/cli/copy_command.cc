@@ -1,6 +1,9 @@
-#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "base/log.h"
@@ -58,6 +61,45 @@ Result<Ends> parse_ends(const CopyArguments& arguments) {
   return ends;
 }
 
+std::optional<oci::Digest> digest_in(const oci::Reference& reference) {
+  return std::visit([](const auto& r) { return r.digest; }, reference);
+}
+
+// Where references and options contradict each other.
+Result<void> check_ends(const Ends& ends, const CopyArguments& arguments) {
+  std::vector<oci::Reference> all = {ends.source};
+  all.insert(all.end(), ends.targets.begin(), ends.targets.end());
+  for (const auto& reference : all) {
+    if (arguments.all_tags && (digest_in(reference) || !target_tag(reference, "").empty())) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("--all-tags copies a whole repository: write {} without its tag or "
+                              "digest",
+                              oci::to_string(reference)));
+    }
+  }
+  for (const auto& target : ends.targets) {
+    if (!arguments.platforms.empty() && digest_in(target)) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("--platform changes the digest: write {} without one",
+                              oci::to_string(target)));
+    }
+  }
+  return {};
+}
+
+// A file that is written at the end must have its directory now: nobody copies for an hour to learn
+// of a typing error.
+Result<void> check_place(const std::string& file, std::string_view option) {
+  if (file.empty()) return {};
+  const auto directory = std::filesystem::path(file).parent_path();
+  const std::string shown = directory.empty() ? "." : directory.string();
+  const bool there = ::access(file.c_str(), F_OK) == 0;
+  if (::access(there ? file.c_str() : shown.c_str(), W_OK) == 0) return {};
+  Error error = errno_error(errno, fmt::format("{} {}", option, file));
+  error.code = Errc::kInvalidArgument;  // What the user wrote, whatever the disk says.
+  return std::unexpected(std::move(error));
+}
+
 Result<void> write_file(const std::string& path, const std::string& content) {
   std::ofstream file(path, std::ios::trunc | std::ios::binary);
   file << content;
@@ -72,9 +114,14 @@ class CopyRun {
       : stores_(stores), common_(common), arguments_(arguments) {}
 
   Task<Result<int>> run() {
+    TS_CO_TRY(check_network(arguments_.network));
     TS_CO_TRY(const auto options, copy_options(arguments_));
     TS_CO_TRY(const auto ends, parse_ends(arguments_));
+    TS_CO_TRY(check_ends(ends, arguments_));
+    TS_CO_TRY(check_place(arguments_.report_file, "--report"));
+    TS_CO_TRY(check_place(arguments_.digest_file, "--digest-file"));
     TS_CO_TRY(co_await open(ends));
+    TS_CO_TRY(co_await check_digests(ends));
     const engine::Context context{.shards = stores_.shards(),
                                   .time = real_time(),
                                   .memory = stores_.memory(),
@@ -106,6 +153,26 @@ class CopyRun {
                                      ? std::string()
                                      : target_tag(reference, source_tag)});
       opened_.push_back(std::move(target));
+    }
+    co_return Result<void>{};
+  }
+
+  // A target may name the digest that it is to get: it must be the source's.
+  Task<Result<void>> check_digests(const Ends& ends) {
+    for (const auto& target : ends.targets) {
+      const auto wanted = digest_in(target);
+      if (!wanted) continue;
+      std::optional<oci::Digest> given = digest_in(ends.source);
+      if (!given) {
+        TS_CO_TRY(const auto found, co_await source_->resolve(manifest_name(ends.source)));
+        given = found.digest;
+      }
+      if (*given != *wanted) {
+        co_return fail(
+            Errc::kDigestMismatch,
+            fmt::format("the target {} names another digest than the source {} has: {}",
+                        oci::to_string(target), oci::to_string(ends.source), given->to_string()));
+      }
     }
     co_return Result<void>{};
   }

@@ -45,6 +45,20 @@ std::string read_line() {
   return line;
 }
 
+// A host as references have it: what is stored under another spelling is never found again.
+Result<void> check_host(const std::string& host) {
+  const auto parsed = oci::parse_reference(host + "/name");
+  const auto* remote = parsed ? std::get_if<oci::RegistryReference>(&*parsed) : nullptr;
+  const bool alone = remote != nullptr && !remote->tag && !remote->digest &&
+                     (remote->repository.str() == "name" ||
+                      (remote->host == "docker.io" && remote->repository.str() == "library/name"));
+  if (alone) return {};
+  return std::unexpected(
+      Error{.code = Errc::kInvalidArgument,
+            .message = "'" + printable(redact(host), 200) + "' is no registry's host",
+            .hint = "write HOST or HOST:PORT as in references, without scheme and repository"});
+}
+
 // What was typed or piped; before any event loop runs, so that reading may block.
 Result<registry::Credential> read_credential(const LoginArguments& arguments) {
   const bool terminal = isatty(STDIN_FILENO) != 0;
@@ -98,6 +112,10 @@ Task<Result<int>> logout(WorkerPool& pool, const LoginArguments& arguments) {
 }  // namespace
 
 int run_login(const CommonArguments& common, const LoginArguments& arguments) {
+  if (const auto host = check_host(arguments.host); !host) {
+    print_error(host.error(), common.json);
+    return kUsage;
+  }
   if (arguments.logout) {
     WorkerPool pool(1);
     Shards shards(1);

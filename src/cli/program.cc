@@ -79,7 +79,7 @@ void print_error(const Error& error, bool json) {
     text = boost::json::serialize(boost::json::object{{"error",
                                                        {{"code", to_string(error.code)},
                                                         {"side", to_string(error.side)},
-                                                        {"message", error.message},
+                                                        {"message", redact(error.message)},
                                                         {"hint", error.hint}}}});
   }
   std::fprintf(stderr, "%s\n", text.c_str());

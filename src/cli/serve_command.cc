@@ -24,6 +24,10 @@ Result<server::Options> server_options(const ServeArguments& arguments) {
               .message = "--listen: '" + arguments.listen + "' is not HOST:PORT",
               .hint = "for example 127.0.0.1:5000, [::1]:5000, or 127.0.0.1:0 for any free port"});
   }
+  if (arguments.anonymous_read && arguments.htpasswd.empty()) {
+    return fail(Errc::kInvalidArgument,
+                "--anonymous-read: means nothing without --htpasswd: all may read and write");
+  }
   options.host = arguments.listen.substr(0, colon);
   options.port = static_cast<std::uint16_t>(*port);
   options.tls_cert = arguments.tls_cert;

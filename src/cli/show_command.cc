@@ -13,6 +13,7 @@ namespace {
 
 Task<Result<int>> show(Stores& stores, const CommonArguments& common,
                        const ShowArguments& arguments) {
+  TS_CO_TRY(check_network(arguments.network));
   TS_CO_TRY(const auto reference, oci::parse_reference(arguments.reference));
   TS_CO_TRY(const auto repository, co_await stores.source(reference));
   const auto name = manifest_name(reference);

@@ -1,9 +1,14 @@
 #include "cli/stores.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "base/text.h"
 #include "cli/configured_credentials.h"
+#include "storage/oci_layout.h"
 #include "transport/curl_client.h"
 
 namespace transship::cli {
@@ -45,6 +50,9 @@ transport::Options transport_options(const NetworkArguments& arguments,
   return options;
 }
 
+// What the help promises.
+constexpr std::uint64_t kLeastMemory = 32ULL << 20U;
+
 std::size_t body_budget(std::uint64_t memory) {
   return static_cast<std::size_t>(memory > 2 * kFixedMemory ? memory - kFixedMemory : memory / 2);
 }
@@ -63,7 +71,37 @@ bool named(const std::vector<std::string>& hosts, const std::string& host) {
       hosts, [&](const std::string& text) { return iequals(text, host) || iequals(text, bare); });
 }
 
+storage::OciLayoutOptions layout_options(const NetworkArguments& arguments) {
+  storage::OciLayoutOptions options;
+  options.manifest.max_bytes = arguments.max_manifest_bytes;
+  return options;
+}
+
 }  // namespace
+
+Result<void> check_network(const NetworkArguments& arguments) {
+  if (arguments.memory_bytes < kLeastMemory) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("--memory: {} is too little, {} is the least",
+                            human_bytes(arguments.memory_bytes), human_bytes(kLeastMemory)));
+  }
+  if (arguments.max_manifest_bytes == 0) {
+    return fail(Errc::kInvalidArgument, "--max-manifest-size: nothing fits into 0 B");
+  }
+  if (arguments.cert.empty() != arguments.key.empty()) {
+    return fail(Errc::kInvalidArgument, "--cert and --key belong together");
+  }
+  for (const auto& [option, file] : {std::pair("--ca", arguments.ca),
+                                     {"--cert", arguments.cert},
+                                     {"--key", arguments.key},
+                                     {"--authfile", arguments.auth_file}}) {
+    if (file.empty() || ::access(file.c_str(), R_OK) == 0) continue;
+    Error error = errno_error(errno, fmt::format("{} {}", option, file));
+    error.code = Errc::kInvalidArgument;  // What the user wrote, whatever the disk says.
+    return std::unexpected(std::move(error));
+  }
+  return {};
+}
 
 config::CredentialPaths credential_paths(const std::string& auth_file) {
   std::optional<std::filesystem::path> named_file;
@@ -128,7 +166,9 @@ Task<Result<std::unique_ptr<oci::SourceRepository>>> Stores::source(
   if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
     co_return registry(remote->host).repository(remote->repository, registry::Access::kPull);
   }
-  co_return fail(Errc::kUnsupported, "layouts");
+  co_return co_await storage::OciLayout::open(*files_, workers_,
+                                              std::get<oci::LayoutReference>(reference).directory,
+                                              layout_options(arguments_));
 }
 
 Task<Result<std::unique_ptr<oci::TargetRepository>>> Stores::target(
@@ -136,7 +176,9 @@ Task<Result<std::unique_ptr<oci::TargetRepository>>> Stores::target(
   if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
     co_return registry(remote->host).repository(remote->repository, registry::Access::kPush);
   }
-  co_return fail(Errc::kUnsupported, "layouts");
+  co_return co_await storage::OciLayout::create(*files_, workers_,
+                                                std::get<oci::LayoutReference>(reference).directory,
+                                                layout_options(arguments_));
 }
 
 oci::ManifestName manifest_name(const oci::Reference& reference) {

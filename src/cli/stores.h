@@ -61,6 +61,10 @@ class Stores {
   std::map<std::string, std::unique_ptr<registry::Registry>> registries_;
 };
 
+/// What can be told of these options before anything is opened: files that are not there, limits
+/// that nothing fits into.
+Result<void> check_network(const NetworkArguments& arguments);
+
 /// Where credentials are looked for; `auth_file`: --authfile, or "".
 config::CredentialPaths credential_paths(const std::string& auth_file);
 
