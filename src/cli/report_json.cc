@@ -72,6 +72,7 @@ json::object job_object(const engine::JobReport& job) {
           {"repositories", job.repositories},
           {"targets", std::move(targets)},
           {"incomplete", std::move(incomplete)},
+          {"interrupted", job.interrupted},
           {"outOfTime", job.out_of_time},
           {"left", job.left},
           {"leftRepositories", job.left_repositories},

@@ -51,11 +51,10 @@ std::string job_text(const engine::JobReport& job) {
   for (const auto& name : job.incomplete) {
     out += fmt::format("  {}: its listing was cut short\n", printable(name));
   }
-  if (job.out_of_time) {
+  if (job.out_of_time || job.interrupted) {
     out += fmt::format(
-        "  time was up: {} artifacts and {} repositories that were listed are left for the next "
-        "pass\n",
-        job.left, job.left_repositories);
+        "  {}: {} artifacts and {} repositories that were listed are left for the next pass\n",
+        job.interrupted ? "interrupted" : "time was up", job.left, job.left_repositories);
   }
   return out;
 }

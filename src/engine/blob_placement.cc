@@ -199,12 +199,30 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   co_return Result<void>{};
 }
 
+bool BlobPlacement::may_mount(const oci::RepositoryId& to) const {
+  auto learned = run_.mounts.find(to.store);
+  return learned == run_.mounts.end() || learned->second != Learned::kNo;
+}
+
+// Where an earlier run saw the blob at the same store. It may be gone since: nothing is learned of
+// the store when it is.
+Task<std::optional<oci::RepositoryName>> BlobPlacement::remembered(const oci::Descriptor& blob,
+                                                                   const oci::RepositoryId& to) {
+  if (run_.journal == nullptr || !may_mount(to)) co_return std::nullopt;
+  auto row = co_await run_.journal->blob(to.store, blob.digest);
+  if (!row || !*row || **row == to.repository) co_return std::nullopt;
+  Result<oci::RepositoryName> name = oci::RepositoryName::parse(**row);
+  co_return name ? std::optional(std::move(*name)) : std::nullopt;
+}
+
+void BlobPlacement::remember(const oci::Descriptor& blob, const oci::RepositoryId& at) {
+  if (run_.journal == nullptr || run_.dry_run) return;
+  run_.journal->put_blob(at.store, blob.digest, at.repository);
+}
+
 std::optional<oci::RepositoryName> BlobPlacement::mount_from(const oci::Descriptor& blob,
                                                              const oci::RepositoryId& to) const {
-  if (auto learned = run_.mounts.find(to.store);
-      learned != run_.mounts.end() && learned->second == Learned::kNo) {
-    return std::nullopt;
-  }
+  if (!may_mount(to)) return std::nullopt;
   std::optional<std::string> from = run_.blobs.sibling(to, blob.digest);
   if (!from && source_id_.store == to.store && source_id_.repository != to.repository) {
     from = source_id_.repository;
@@ -217,18 +235,22 @@ std::optional<oci::RepositoryName> BlobPlacement::mount_from(const oci::Descript
 Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob, Delivery& delivery,
                                                    bool patient) {
   std::optional<oci::RepositoryName> from = mount_from(blob, delivery.id());
+  const bool known = from.has_value();
+  if (!known) from = co_await remembered(blob, delivery.id());
   Retry retry(run_.context, "open upload of " + describe(blob, delivery.id()));
   while (true) {
     Result<oci::UploadStart> start = co_await delivery.target->repository->start_upload(blob, from);
     if (start) {
       if (from) {
         const bool granted = std::holds_alternative<oci::BlobPresent>(*start);
-        run_.mounts[delivery.id().store] = granted ? Learned::kYes : Learned::kNo;
+        if (known || granted) {
+          run_.mounts[delivery.id().store] = granted ? Learned::kYes : Learned::kNo;
+        }
       }
       co_return start;
     }
     if (from && refuses_mount(start.error())) {
-      run_.mounts[delivery.id().store] = Learned::kNo;
+      if (known) run_.mounts[delivery.id().store] = Learned::kNo;
       from.reset();
       continue;
     }
@@ -247,8 +269,9 @@ Task<Result<oci::UploadStart>> BlobPlacement::look(const oci::Descriptor& blob,
   const bool absent = there ? !*there : there.error().code == Errc::kRepositoryUnknown;
   if (!there && !absent) co_return std::unexpected(std::move(there).error());
   if (!absent) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
-  if (mount_from(blob, delivery.id()))
+  if (mount_from(blob, delivery.id()) || co_await remembered(blob, delivery.id())) {
     co_return oci::UploadStart(oci::BlobPresent{.mounted = true});
+  }
   co_return oci::UploadStart(oci::UploadSession{});
 }
 
@@ -311,6 +334,7 @@ void BlobPlacement::settle_sent(const oci::Descriptor& blob, Part& part,
     return;
   }
   ++totals.blobs_sent;
+  remember(blob, part.delivery->id());
   part.settled = true;
   run_.context.progress.blob_ended(part.progress_id, Progress::BlobEnd::kSent);
   run_.blobs.arrived(part.delivery->id(), blob.digest);

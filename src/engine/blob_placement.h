@@ -51,6 +51,10 @@ class BlobPlacement {
   void settle_present(const oci::Descriptor& blob, Part& part, bool mounted);
   void settle_sent(const oci::Descriptor& blob, Part& part, const BlobOutcome& outcome);
   void settle_failed(const oci::Descriptor& blob, Part& part, Error error);
+  [[nodiscard]] Task<std::optional<oci::RepositoryName>> remembered(const oci::Descriptor& blob,
+                                                                    const oci::RepositoryId& to);
+  bool may_mount(const oci::RepositoryId& to) const;
+  void remember(const oci::Descriptor& blob, const oci::RepositoryId& at);
   std::optional<oci::RepositoryName> mount_from(const oci::Descriptor& blob,
                                                 const oci::RepositoryId& to) const;
   bool must_wait_for_sibling(const oci::RepositoryId& where, const oci::Digest& digest) const;

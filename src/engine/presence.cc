@@ -21,8 +21,34 @@ Presence::State Presence::at(const oci::RepositoryId& where, const oci::Digest& 
   return State::kUnknown;
 }
 
+std::size_t Presence::size() const {
+  std::size_t sum = 0;
+  for (const auto& [store, entries] : stores_) sum += entries.size();
+  return sum;
+}
+
+// Half of the room is for what was touched last: what is in flight, or was just looked at, stays.
+void Presence::trim() {
+  if (touches_ - trimmed_at_ < most_ / 2) return;
+  trimmed_at_ = touches_;
+  if (size() <= most_) return;
+  for (auto& [store, entries] : stores_) {
+    for (auto it = entries.begin(); it != entries.end();) {
+      const Entry& entry = it->second;
+      const bool idle =
+          !entry.changed && std::ranges::none_of(entry.repositories, [](const auto& r) {
+            return r.second == State::kComing;
+          });
+      const bool old = entry.touched + most_ / 2 < touches_;
+      it = idle && old ? entries.erase(it) : std::next(it);
+    }
+  }
+}
+
 void Presence::set(const oci::RepositoryId& where, const oci::Digest& digest, State state) {
+  trim();
   Entry& entry = stores_[where.store][digest];
+  entry.touched = ++touches_;
   auto it = std::ranges::find(entry.repositories, where.repository,
                               &std::pair<std::string, State>::first);
   if (it == entry.repositories.end()) {

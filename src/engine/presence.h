@@ -16,10 +16,13 @@ namespace transship::engine {
 /// single-flight of invariant 3, one entry per (target store, digest). May outlive an artifact: all
 /// of a run share one for blobs and one for manifests. On the control shard.
 ///
-/// An entry is about 200 bytes and stays; a run over whole registries drops a store's old entries
-/// by `forget`.
+/// An entry is about 300 bytes. Past `most` of them those that nobody touched for long are
+/// forgotten: what is asked about them again costs a request.
 class Presence {
  public:
+  static constexpr std::size_t kMost = 100'000;
+  explicit Presence(std::size_t most = kMost) : most_(most) {}
+
   enum class State : std::uint8_t { kUnknown, kComing, kHere };
 
   State at(const oci::RepositoryId& where, const oci::Digest& digest) const;
@@ -31,6 +34,7 @@ class Presence {
   /// It turned out not to be there after all.
   void forget(const oci::RepositoryId& where, const oci::Digest& digest);
 
+  std::size_t size() const;
   /// All that was in one repository; nobody may wait for any of it.
   void forget_repository(const oci::RepositoryId& where);
 
@@ -48,10 +52,15 @@ class Presence {
   struct Entry {
     std::vector<std::pair<std::string, State>> repositories;
     std::shared_ptr<Event> changed;  ///< Only while somebody waits.
+    std::uint64_t touched = 0;
   };
   const Entry* find(const oci::RepositoryId& where, const oci::Digest& digest) const;
+  void trim();
   void set(const oci::RepositoryId& where, const oci::Digest& digest, State state);
 
+  std::size_t most_;
+  std::uint64_t touches_ = 0;
+  std::uint64_t trimmed_at_ = 0;
   std::map<std::string, std::unordered_map<oci::Digest, Entry>> stores_;
 };
 

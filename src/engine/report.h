@@ -58,7 +58,8 @@ struct JobReport {
   std::uint64_t repositories = 0;
   std::map<std::string, OutcomeCounts> targets;  ///< By place.
   std::vector<std::string> incomplete;           ///< Repositories whose listing was cut short.
-  bool out_of_time = false;                      ///< It ended at its longest duration...
+  bool interrupted = false;                      ///< A signal ended it; or
+  bool out_of_time = false;                      ///< it ended at its longest duration...
   std::uint64_t left = 0;                        ///< ...with so many artifacts not looked at,
   std::uint64_t left_repositories = 0;           ///< and so many repositories (known of).
   /// From an artifact's first request to its tags, of those that were not unchanged.

@@ -11,6 +11,7 @@
 #include "engine/presence.h"
 #include "engine/report.h"
 #include "engine/slots.h"
+#include "storage/journal.h"
 
 namespace transship::engine {
 
@@ -57,6 +58,8 @@ struct RunState {
 
   const Context& context;
   bool dry_run;
+  /// What earlier runs saw of blobs, for mounts; or nothing.
+  storage::Journal* journal = nullptr;
   Presence blobs;
   Presence manifests;
   Slots blob_slots;

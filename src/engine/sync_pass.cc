@@ -14,7 +14,9 @@ class SyncPass {
         pass_(run_, stores, job, journal, options),
         discovery_(run_, stores, job),
         repositories_(options.repositories_in_flight),
-        executor_(std::move(executor)) {}
+        executor_(std::move(executor)) {
+    run_.journal = journal;
+  }
 
   Task<Report> run();
 
@@ -86,9 +88,10 @@ Task<Report> SyncPass::run() {
     pass_.keeper.fail(pass_.job.source.to_string(), done.error());
   }
   tell_what_is_left();
-  Report report = pass_.keeper.finish();
+  const bool interrupted = co_await cancelled();
+  Report report = pass_.keeper.finish(interrupted, pass_.deadline.passed());
   if (pass_.journal != nullptr && !run_.dry_run) {
-    const bool complete = done && report.ok() && !report.jobs.front().out_of_time;
+    const bool complete = done && !interrupted && report.ok() && !report.jobs.front().out_of_time;
     pass_.journal->put_pass(pass_.job.name, began, complete,
                             fmt::format("{} repositories", report.jobs.front().repositories));
     co_await pass_.journal->flush();

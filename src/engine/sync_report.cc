@@ -85,7 +85,7 @@ void SyncReportKeeper::count_requests(Report& report) {
   }
 }
 
-Report SyncReportKeeper::finish() {
+Report SyncReportKeeper::finish(bool interrupted, bool out_of_time) {
   count_requests(report_);
   report_.source_bytes = run_.source_bytes;
   report_.warnings = std::move(run_.warnings);
@@ -94,7 +94,8 @@ Report SyncReportKeeper::finish() {
   job_.took = report_.took;
   job_.p50 = durations_.quantile(0.5);
   job_.p99 = durations_.quantile(0.99);
-  job_.out_of_time = job_.left + job_.left_repositories > 0;
+  job_.interrupted = interrupted;
+  job_.out_of_time = !interrupted && out_of_time && job_.left + job_.left_repositories > 0;
   report_.jobs.push_back(std::move(job_));
   return std::move(report_);
 }

@@ -49,7 +49,8 @@ class SyncReportKeeper {
   void left(std::uint64_t artifacts) { job_.left += artifacts; }
   void left_repositories(std::uint64_t count) { job_.left_repositories += count; }
 
-  [[nodiscard]] Report finish();
+  /// `interrupted`: by a signal. `out_of_time`: by the longest duration.
+  [[nodiscard]] Report finish(bool interrupted, bool out_of_time);
 
  private:
   void count_requests(Report& report);

@@ -220,6 +220,8 @@ Task<Result<void>> RepositorySync::start(Tags tags) {
       }
       artifacts_.spawn(one(batch[i], known(batch[i], rows), std::move(slot)));
     }
+    // What waits to be written is held in memory.
+    if (pass_.journal != nullptr && !pass_.run.dry_run) co_await pass_.journal->flush();
   }
   co_return Result<void>{};
 }

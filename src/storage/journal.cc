@@ -64,13 +64,20 @@ struct Journal::State {
 
   Result<void> write_all(const std::vector<Write>& batch) {
     TS_TRY(database.run("BEGIN"));
+    std::map<const char*, Statement> prepared;
     for (const Write& write : batch) {
-      TS_TRY(auto statement, Statement::prepare(database, write.sql));
+      auto found = prepared.find(write.sql);
+      if (found == prepared.end()) {
+        TS_TRY(auto statement, Statement::prepare(database, write.sql));
+        found = prepared.emplace(write.sql, std::move(statement)).first;
+      }
       int index = 1;
-      for (const auto& value : write.values) statement.bind(index++, value);
-      TS_TRY(const bool row, statement.step());
+      for (const auto& value : write.values) found->second.bind(index++, value);
+      TS_TRY(const bool row, found->second.step());
       (void)row;
+      found->second.reset();
     }
+    prepared.clear();
     return database.run("COMMIT");
   }
 

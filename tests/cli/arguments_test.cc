@@ -28,6 +28,25 @@ TEST(ArgumentsTest, CopyTakesOneSourceAndManyTargets) {
   EXPECT_TRUE(copy.dry_run);
 }
 
+TEST(ArgumentsTest, SyncTakesAFileJobsAndALongestTime) {
+  const auto parsed = parse({"sync", "-c", "jobs.toml", "--job", "a", "--job", "b",
+                             "--max-duration", "1h30m", "--audit", "2.5", "--strict"});
+  const auto& sync = std::get<SyncArguments>(std::get<Arguments>(parsed).command);
+  EXPECT_EQ(sync.file, "jobs.toml");
+  EXPECT_EQ(sync.jobs, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(sync.max_duration, std::chrono::minutes(90));
+  EXPECT_DOUBLE_EQ(sync.audit_percent, 2.5);
+  EXPECT_TRUE(sync.strict);
+  EXPECT_FALSE(sync.plan || sync.check_only);
+}
+
+TEST(ArgumentsTest, PlanAndCheckAreOfTheSameFamily) {
+  const auto planned = parse({"plan", "-c", "jobs.toml"});
+  EXPECT_TRUE(std::get<SyncArguments>(std::get<Arguments>(planned).command).plan);
+  const auto checked = parse({"config", "check", "jobs.toml"});
+  EXPECT_TRUE(std::get<SyncArguments>(std::get<Arguments>(checked).command).check_only);
+}
+
 TEST(ArgumentsTest, MistakesEndWithTheUsageCode) {
   for (const auto& words :
        std::vector<std::vector<const char*>>{{"copy"},
@@ -36,6 +55,11 @@ TEST(ArgumentsTest, MistakesEndWithTheUsageCode) {
                                              {},
                                              {"copy", "a", "b", "--memory", "12 apples"},
                                              {"copy", "a", "b", "--overwrite", "sometimes"},
+                                             {"sync"},
+                                             {"sync", "-c", "f", "--max-duration", "8"},
+                                             {"sync", "-c", "f", "--max-duration", "0s"},
+                                             {"sync", "-c", "f", "--audit", "101"},
+                                             {"config"},
                                              {"serve"},
                                              {"serve", "d", "--io", "floppy"}}) {
     std::vector<const char*> argv{"transship"};

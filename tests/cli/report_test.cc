@@ -48,6 +48,44 @@ TEST(ReportTest, JsonHasWhatMovedAndWhatFailed) {
       root.at("requests").as_object().at("hub.example.com").as_object().at("total").as_int64(), 4);
 }
 
+engine::Report of_jobs() {
+  engine::Report report = sample();
+  engine::JobReport job;
+  job.name = "fleet";
+  job.repositories = 7;
+  job.targets["eu.example.com"] = {.copied = 3, .unchanged = 40, .failed = 1};
+  job.incomplete = {"hub.example.com/team/app"};
+  job.out_of_time = true;
+  job.left = 12;
+  job.p50 = std::chrono::milliseconds(80);
+  job.p99 = std::chrono::milliseconds(900);
+  report.jobs = {job};
+  return report;
+}
+
+TEST(ReportTest, JobsAreToldWithWhatIsLeft) {
+  const auto root = boost::json::parse(report_json(of_jobs(), false)).as_object();
+  const auto& job = root.at("jobs").as_array().at(0).as_object();
+  EXPECT_EQ(job.at("left").as_int64(), 12);
+  EXPECT_EQ(job.at("p99Milliseconds").as_int64(), 900);
+  EXPECT_EQ(
+      job.at("targets").as_object().at("eu.example.com").as_object().at("unchanged").as_int64(),
+      40);
+  const std::string text = report_text(of_jobs(), false);
+  EXPECT_NE(text.find("eu.example.com: 3 copied, 40 unchanged, 1 FAILED"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("time was up: 12 artifacts"), std::string::npos);
+  EXPECT_NE(text.find("hub.example.com/team/app: its listing was cut short"), std::string::npos);
+}
+
+TEST(ReportTest, ARunWithAnIncompleteListIsNotOk) {
+  engine::Report report;
+  report.jobs.emplace_back();
+  EXPECT_TRUE(report.ok());
+  report.jobs[0].incomplete = {"hub.example.com/team/app"};
+  EXPECT_FALSE(report.ok());
+}
+
 TEST(ReportTest, TextNamesTheFailureAndWhatToDo) {
   const std::string text = report_text(sample(), false);
   EXPECT_NE(text.find("us.example.com/app:1"), std::string::npos);

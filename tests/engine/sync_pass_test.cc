@@ -174,6 +174,59 @@ TEST_F(SyncPassTest, SeveralTargetsAreServedByOneRead) {
   EXPECT_EQ(us.repository("team/app2").tag_map(), at_source("team/app2").tag_map());
 }
 
+TEST_F(SyncPassTest, WhatAnEarlierPassSentIsMounted) {
+  fill(1, 2);
+  open_journal();
+  ASSERT_TRUE(pass().ok());
+  image("team/later", "v0");
+  places.names.emplace_back("team/later");
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(eu.calls(Step::kUpload), 2U);  // its own layer and its config
+  EXPECT_EQ(report.targets.at("eu.example/mirror").blobs_mounted, 1U);
+}
+
+TEST_F(SyncPassTest, WhatAnEarlierPassSentAndIsGoneIsSentAgainAndMountsGoOn) {
+  fill(1, 2);
+  open_journal();
+  ASSERT_TRUE(pass().ok());
+  at_eu("team/app0").remove_blob(oci::digest_of("base"));
+  for (const std::string name : {"team/b", "team/c"}) {
+    image(name, "v0");
+    places.names.push_back(name);
+  }
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(eu.calls(Step::kUpload), 2U * 2U + 1U);
+  EXPECT_EQ(report.targets.at("eu.example/mirror").blobs_mounted, 1U);
+}
+
+TEST(PresenceTest, WhatNobodyTouchedForLongIsForgottenAndWhatIsComingStays) {
+  engine::Presence presence(100);
+  const oci::RepositoryId where{"eu.example", "app"};
+  const oci::Digest coming = oci::digest_of("coming");
+  ASSERT_TRUE(presence.claim(where, coming));
+  oci::Digest last;
+  for (int i = 0; i < 10'000; ++i) {
+    last = oci::digest_of(std::to_string(i));
+    presence.arrived(where, last);
+    ASSERT_LE(presence.size(), 152U);
+  }
+  EXPECT_EQ(presence.at(where, coming), engine::Presence::State::kComing);
+  EXPECT_EQ(presence.at(where, last), engine::Presence::State::kHere);
+  EXPECT_EQ(presence.at(where, oci::digest_of("0")), engine::Presence::State::kUnknown);
+}
+
+TEST(PresenceTest, ARepositoryIsForgottenAlone) {
+  engine::Presence presence;
+  const oci::Digest digest = oci::digest_of("x");
+  presence.arrived({"eu.example", "a"}, digest);
+  presence.arrived({"eu.example", "b"}, digest);
+  presence.forget_repository({"eu.example", "a"});
+  EXPECT_EQ(presence.at({"eu.example", "a"}, digest), engine::Presence::State::kUnknown);
+  EXPECT_EQ(presence.at({"eu.example", "b"}, digest), engine::Presence::State::kHere);
+}
+
 TEST_F(SyncPassTest, LimitsOfOneDoNotBlock) {
   job.targets = {{"eu.example", "mirror"}, {"us.example", ""}};
   engine_options.blobs_in_flight = 1;
