@@ -1,4 +1,6 @@
 // Precompiled for every target: what almost every file includes and is slow to parse.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/any_io_executor.hpp>
@@ -20,5 +22,3 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>

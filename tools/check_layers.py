@@ -19,8 +19,9 @@ ALLOWED = {
     "registry": ({"base", "oci", "transport"}, set()),
     "engine": ({"base", "oci", "scheduler"}, {"storage/journal.h"}),
     "server": ({"base", "oci", "storage"}, set()),
+    # A configuration is checked as it is read: globs, versions, digests and platforms are content's.
     "config": (
-        {"base"},
+        {"base", "oci"},
         {
             f"{folder}/options.h"
             for folder in (

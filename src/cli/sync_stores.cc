@@ -25,7 +25,7 @@ Result<engine::TagRule> tag_rule(const config::TagSelection& tags) {
   engine::TagRule out;
   out.names = {.include = tags.globs.include, .exclude = tags.globs.exclude};
   if (!tags.semver.empty()) {
-    TS_TRY(out.semver, engine::VersionRange::parse(tags.semver));
+    TS_TRY(out.semver, oci::VersionRange::parse(tags.semver));
   }
   out.latest = tags.latest;
   if (tags.sort == "name") out.sort = engine::TagRule::Sort::kName;

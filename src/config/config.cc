@@ -8,11 +8,11 @@
 
 #include "base/text.h"
 #include "config/toml_table.h"
-#include "engine/glob.h"
-#include "engine/semver.h"
 #include "oci/descriptor.h"
+#include "oci/glob.h"
 #include "oci/names.h"
 #include "oci/reference.h"
+#include "oci/semver.h"
 
 namespace transship::config {
 
@@ -69,7 +69,7 @@ Selection read_globs(TomlTable& parent, TomlTable& table, bool repositories) {
   if (!repositories) return out;
   for (const auto* list : {&out.include, &out.exclude}) {
     for (const auto& glob : *list) {
-      if (engine::glob_is_hopeless_for_repositories(glob)) {
+      if (oci::glob_is_hopeless_for_repositories(glob)) {
         parent.complain("repositories", fmt::format("'{}' can match no repository name", glob));
       }
     }
@@ -84,7 +84,7 @@ TagSelection read_tags(TomlTable& job) {
   out.globs = read_globs(job, *table, false);
   out.semver = table->string("semver").value_or("");
   if (!out.semver.empty()) {
-    if (const auto range = engine::VersionRange::parse(out.semver); !range) {
+    if (const auto range = oci::VersionRange::parse(out.semver); !range) {
       table->complain("semver", range.error().message);
     }
   }
@@ -195,7 +195,7 @@ void check_overlap(const TomlTable& table, const JobConfig& job) {
       table.complain("targets", fmt::format("{} is named twice", target));
     }
     if (to_lower(target).starts_with(to_lower(job.source) + "/") &&
-        engine::glob_matches(
+        oci::glob_matches(
             job.repositories.include.empty() ? "**" : job.repositories.include.front(),
             target.substr(job.source.size() + 1) + "/x") &&
         job.repositories.exclude.empty()) {

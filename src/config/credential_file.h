@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "registry/credentials.h"
+#include "registry/options.h"
 
 namespace transship::config {
 

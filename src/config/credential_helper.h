@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "registry/credentials.h"
+#include "registry/options.h"
 
 namespace transship::config {
 

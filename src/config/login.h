@@ -6,7 +6,7 @@
 #include "base/task.h"
 #include "base/worker_pool.h"
 #include "config/credential_file.h"
-#include "registry/credentials.h"
+#include "registry/options.h"
 
 namespace transship::config {
 

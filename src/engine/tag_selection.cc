@@ -2,18 +2,19 @@
 
 #include <algorithm>
 
-#include "engine/glob.h"
+#include "oci/glob.h"
 #include "oci/manifest.h"
 
 namespace transship::engine {
 namespace {
 
 bool any_matches(const std::vector<std::string>& globs, std::string_view name) {
-  return std::ranges::any_of(globs, [&](const auto& glob) { return glob_matches(glob, name); });
+  return std::ranges::any_of(globs,
+                             [&](const auto& glob) { return oci::glob_matches(glob, name); });
 }
 
 struct Versioned {
-  Version version;
+  oci::Version version;
   std::string tag;
 };
 
@@ -24,7 +25,7 @@ bool newer(const Versioned& a, const Versioned& b) {
 std::vector<std::string> newest_versions(std::size_t count, std::vector<std::string> tags) {
   std::vector<Versioned> versions;
   for (std::string& tag : tags) {
-    if (auto version = Version::parse(tag)) {
+    if (auto version = oci::Version::parse(tag)) {
       versions.push_back({.version = std::move(*version), .tag = std::move(tag)});
     }
   }
@@ -45,7 +46,7 @@ bool Patterns::match(std::string_view name) const {
 bool TagRule::match(std::string_view tag) const {
   if (oci::parse_digest_tag(tag) || !names.match(tag)) return false;
   if (!semver) return true;
-  const auto version = Version::parse(tag);
+  const auto version = oci::Version::parse(tag);
   return version && semver->contains(*version);
 }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/semver.h"
+#include "oci/semver.h"
 
 namespace transship::engine {
 
@@ -22,9 +22,9 @@ struct TagRule {
   enum class Sort : std::uint8_t { kSemver, kName };
 
   Patterns names;
-  std::optional<VersionRange> semver;  ///< Tags that are no versions are then left out.
-  std::size_t latest = 0;              ///< 0: all.
-  Sort sort = Sort::kSemver;           ///< What "latest" means.
+  std::optional<oci::VersionRange> semver;  ///< Tags that are no versions are then left out.
+  std::size_t latest = 0;                   ///< 0: all.
+  Sort sort = Sort::kSemver;                ///< What "latest" means.
 
   /// Whether a tag is taken as far as it can be said without the others.
   bool match(std::string_view tag) const;

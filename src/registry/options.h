@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "registry/credentials.h"
+
 namespace transship::registry {
 
 /// Whether a registry is spoken to over TLS.

@@ -29,7 +29,7 @@ TEST(TagRules, DigestTagsAreNoTags) {
 TEST(TagRules, GlobsAndVersionsMustBothAgree) {
   engine::TagRule rule;
   rule.names = {.include = {"v*"}, .exclude = {"*-rc*"}};
-  rule.semver = engine::VersionRange::parse(">=1.2").value();
+  rule.semver = oci::VersionRange::parse(">=1.2").value();
   EXPECT_TRUE(rule.match("v1.2.0"));
   EXPECT_FALSE(rule.match("1.3.0"));
   EXPECT_FALSE(rule.match("v1.1.9"));

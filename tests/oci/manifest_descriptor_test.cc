@@ -117,8 +117,8 @@ TEST(PrintIndex, IsReadBackTheSame) {
 }
 
 TEST(PrintIndex, AnEntryWithoutATypeStaysWithout) {
-  const auto m = parse_manifest(print_index({{.media_type = "", .digest = digest_of("x")}}), "",
-                                std::nullopt);
+  const auto m =
+      parse_manifest(print_index({{.media_type = "", .digest = digest_of("x")}}), "", std::nullopt);
   ASSERT_TRUE(m) << m.error().message;
   EXPECT_EQ(m->manifests.at(0).media_type, "");
 }

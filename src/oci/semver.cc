@@ -1,11 +1,11 @@
-#include "engine/semver.h"
+#include "oci/semver.h"
 
 #include <algorithm>
 #include <array>
 
 #include "base/text.h"
 
-namespace transship::engine {
+namespace transship::oci {
 
 namespace {
 
@@ -196,4 +196,4 @@ bool VersionRange::contains(const Version& version) const {
   return std::ranges::any_of(any_, [&](const auto& all) { return satisfies(all, version); });
 }
 
-}  // namespace transship::engine
+}  // namespace transship::oci

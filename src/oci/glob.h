@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-namespace transship::engine {
+namespace transship::oci {
 
 /// Shell-like patterns for repositories and tags: `?` is one character, `*` any within a path
 /// component, `**` any across components (and `a/**` matches `a/b`, `a/b/c`, not `a`). Everything
@@ -13,4 +13,4 @@ bool glob_matches(std::string_view pattern, std::string_view text);
 /// pattern, an empty pattern. For configuration errors.
 bool glob_is_hopeless_for_repositories(std::string_view pattern);
 
-}  // namespace transship::engine
+}  // namespace transship::oci

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "engine/glob.h"
-#include "engine/semver.h"
+#include "oci/glob.h"
+#include "oci/semver.h"
 
-namespace transship::engine {
+namespace transship::oci {
 namespace {
 
 TEST(GlobTest, StarsStayWithinAComponentDoubleStarsDoNot) {
@@ -91,4 +91,4 @@ TEST(VersionRangeTest, MistakesAreNamed) {
 }
 
 }  // namespace
-}  // namespace transship::engine
+}  // namespace transship::oci

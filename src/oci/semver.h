@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-namespace transship::engine {
+namespace transship::oci {
 
 /// A version as semver.org 2.0.0 writes it, read leniently from a tag: a leading "v" and missing
 /// minor and patch are accepted ("v1.2" is 1.2.0). Build metadata plays no part in the order.
@@ -43,4 +43,4 @@ class VersionRange {
   std::vector<Conjunction> any_;
 };
 
-}  // namespace transship::engine
+}  // namespace transship::oci

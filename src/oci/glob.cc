@@ -1,9 +1,9 @@
-#include "engine/glob.h"
+#include "oci/glob.h"
 
 #include <algorithm>
 #include <vector>
 
-namespace transship::engine {
+namespace transship::oci {
 
 namespace {
 
@@ -72,4 +72,4 @@ bool glob_is_hopeless_for_repositories(std::string_view pattern) {
          pattern.ends_with('/') || pattern.find("//") != std::string_view::npos;
 }
 
-}  // namespace transship::engine
+}  // namespace transship::oci
