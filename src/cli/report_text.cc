@@ -61,13 +61,12 @@ std::string job_text(const engine::JobReport& job) {
 
 // What the totals of a dry run cost at the target, request by request.
 std::string plan_line(const std::string& target, const engine::Totals& t) {
-  const std::uint64_t starts = t.blobs_sent + t.blobs_mounted + t.blobs_skipped;
   return fmt::format(
       "{}: {} to send in {} blobs, {} to mount in {}; {} manifests; {} requests to write "
       "({} POST, {} PUT)\n",
       printable(target), human_bytes(t.bytes_sent), t.blobs_sent, human_bytes(t.bytes_mounted),
-      t.blobs_mounted, t.manifests_put, starts + t.blobs_sent + t.manifests_put, starts,
-      t.blobs_sent + t.manifests_put);
+      t.blobs_mounted, t.manifests_put, t.blobs_asked + t.blobs_sent + t.manifests_put,
+      t.blobs_asked, t.blobs_sent + t.manifests_put);
 }
 
 }  // namespace

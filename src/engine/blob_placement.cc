@@ -167,6 +167,7 @@ Task<Result<void>> BlobPlacement::bring(oci::Descriptor blob, std::vector<Delive
 
 Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   Delivery& delivery = *part->delivery;
+  ++delivery.totals.blobs_asked;
   Result<oci::UploadStart> start = fail(Errc::kInternal, "");
   if (run_.dry_run) {
     start = co_await look(blob, delivery);

@@ -42,6 +42,7 @@ void Totals::add(const Totals& more) {
   blobs_sent += more.blobs_sent;
   blobs_mounted += more.blobs_mounted;
   blobs_skipped += more.blobs_skipped;
+  blobs_asked += more.blobs_asked;
   manifests_put += more.manifests_put;
   manifests_skipped += more.manifests_skipped;
   tags_put += more.tags_put;

@@ -280,6 +280,10 @@ TEST_F(SyncPassTest, APlanWritesNothingAndSaysWhatASyncThenMoves) {
   EXPECT_EQ(planned.bytes_mounted, moved.bytes_mounted);
   EXPECT_EQ(planned.blobs_sent, moved.blobs_sent);
   EXPECT_EQ(planned.manifests_put, moved.manifests_put);
+  // What the plan says of requests is what the sync then asks.
+  EXPECT_EQ(planned.blobs_asked, eu.calls(Step::kStartUpload));
+  EXPECT_EQ(planned.blobs_sent, eu.calls(Step::kUpload));
+  EXPECT_EQ(planned.manifests_put, eu.calls(Step::kPutManifest));
   job.copy.dry_run = true;
   EXPECT_EQ(outcomes(pass()).unchanged, 9U);
 }
