@@ -80,7 +80,12 @@ Result<Token> parse_token_answer(std::string_view body, Clock::time_point now,
   boost::system::error_code ec;
   const json::value root = json::parse(body, ec);
   if (ec || !root.is_object()) {
-    return fail(Errc::kMalformed, "the token server's answer is not a JSON object");
+    const bool page = trim(body.substr(0, 64)).starts_with('<');
+    return std::unexpected(
+        Error{.code = Errc::kMalformed,
+              .message = fmt::format("the token server's answer is {}",
+                                     page ? "HTML, not JSON" : "not a JSON object")}
+            .with_hint("a login page or a proxy may have answered in the token server's place"));
   }
   const json::object& answer = root.get_object();
   Token token;

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "oci/hasher.h"
+#include "rig.h"
 #include "support/scripted_http.h"
 
 namespace transship::registry {
@@ -88,6 +89,29 @@ TEST(UndoEncoding, NoneChangesNothing) {
   const std::string before = response.body;
   ASSERT_TRUE(undo_encoding(response, std::nullopt, 1000));
   EXPECT_EQ(response.body, before);
+}
+
+TEST(UndoEncoding, AZippedManifestIsReadByTagAndByDigest) {
+  const std::string image = kImage;
+  const oci::Digest digest = oci::digest_of(image);
+  for (const std::string& name : {std::string("v1"), digest.to_string()}) {
+    Rig rig;
+    rig.http.on(Method::kGet, "/v2/team/app/manifests/" + name,
+                test::answer(200,
+                             {{"Content-Type", "application/vnd.oci.image.manifest.v1+json"},
+                              {"Content-Encoding", "gzip"},
+                              {"Docker-Content-Digest", digest.to_string()}},
+                             gzip(image)));
+    rig.run([&]() -> Task<Result<void>> {
+      TS_CO_TRY(const auto got, co_await rig.repository()->manifest(
+                                    name == "v1" ? oci::ManifestName::by_tag("v1")
+                                                 : oci::ManifestName::by_digest(digest)));
+      EXPECT_EQ(got.bytes, image);
+      EXPECT_EQ(got.digest, digest);
+      co_return Result<void>{};
+    });
+    EXPECT_EQ(rig.http.sent().size(), 1U);
+  }
 }
 
 }  // namespace
