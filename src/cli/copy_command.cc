@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/log.h"
 #include "base/task_group.h"
@@ -77,7 +78,12 @@ Result<void> check_ends(const Ends& ends, const CopyArguments& arguments) {
                               oci::to_string(reference)));
     }
   }
+  std::set<std::string> named;
   for (const auto& target : ends.targets) {
+    if (!named.insert(oci::to_string(target)).second) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("the target {} is named twice", oci::to_string(target)));
+    }
     if (!arguments.platforms.empty() && digest_in(target)) {
       return fail(Errc::kInvalidArgument,
                   fmt::format("--platform changes the digest: write {} without one",

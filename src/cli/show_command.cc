@@ -18,15 +18,17 @@ Task<Result<int>> show(Stores& stores, const CommonArguments& common,
   TS_CO_TRY(const auto repository, co_await stores.source(reference));
   const auto name = manifest_name(reference);
   if (arguments.raw) {
-    TS_CO_TRY(const auto manifest, co_await repository->manifest(name));
-    std::fwrite(manifest.bytes.data(), 1, manifest.bytes.size(), stdout);
+    const auto manifest = co_await repository->manifest(name);
+    if (!manifest) co_return std::unexpected(Error(manifest.error()).on(Side::kSource));
+    std::fwrite(manifest->bytes.data(), 1, manifest->bytes.size(), stdout);
     co_return kDone;
   }
-  TS_CO_TRY(const auto root, co_await read_artifact(*repository, name));
+  auto root = co_await read_artifact(*repository, name);
+  if (!root) co_return std::unexpected(std::move(root).error().on(Side::kSource));
   const std::string shown = oci::to_string(reference);
-  const std::string text = common.json      ? artifact_json(shown, root)
-                           : arguments.tree ? tree_text(shown, root)
-                                            : inspect_text(shown, root);
+  const std::string text = common.json      ? artifact_json(shown, *root)
+                           : arguments.tree ? tree_text(shown, *root)
+                                            : inspect_text(shown, *root);
   std::fwrite(text.data(), 1, text.size(), stdout);
   co_return kDone;
 }
