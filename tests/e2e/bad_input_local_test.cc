@@ -49,6 +49,7 @@ std::vector<Usage> usages() {
       {"LayoutNameWithDots", from("oci:dir:../../x"), {"no name in a layout"}},
       {"LayoutWithoutADirectory", from("oci:"), {"oci:DIR"}},
       {"AllTagsOfATag", with({"--all-tags"}), {"--all-tags", "app:1.0"}},
+      {"TheSameTargetTwice", with({"127.0.0.1:1/x:1"}), {"127.0.0.1:1/x:1", "twice"}},
       {"PlatformWithoutArchitecture", with({"--platform", "linux"}), {"OS/ARCHITECTURE"}},
       {"PlatformToADigest",
        {"copy", kImage, "127.0.0.1:1/x@" + digest, "--platform", "linux/arm64"},
@@ -249,6 +250,32 @@ TEST(BadDisk, AFullDiskUnderALayout) {
   EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
   EXPECT_THAT(outcome.err, HasSubstr(layout.string()));
   expect_no_wrong_file(layout);
+}
+
+TEST(BadDisk, AFullDiskUnderServe) {
+  const SmallDisk disk;
+  if (!disk.mounted()) GTEST_SKIP() << "nothing may be mounted here";
+  const TempDir output;
+  const Home home;
+  Process server(
+      {.argv = {program(), "serve", (disk.path() / "root").string(), "--listen", "127.0.0.1:0"},
+       .environment = home.environment(),
+       .output = output / "out",
+       .errors = output / "err"});
+  const std::string greeting = "listening on http://";
+  ASSERT_TRUE(test::eventually([&] { return output.read("out").contains("\n"); }));
+  std::string host = output.read("out").substr(greeting.size());
+  host.resize(host.find(','));
+  BadRegistry source(test::make_image({.layer_bytes = 300'000}));
+  const Outcome full = transship(
+      {"copy", source.host() + "/app:1.0", host + "/app:1.0", "--plain-http", source.host()});
+  EXPECT_EQ(full.code, 1) << shown(full);
+  EXPECT_THAT(full.err, HasSubstr("HTTP 5"));
+  EXPECT_NE(transship({"inspect", host + "/app:1.0"}).code, 0);
+  // What fits is still taken.
+  BadRegistry small(test::make_image({.layers = 1, .layer_bytes = 1000, .seed = 2}));
+  EXPECT_DONE(transship(
+      {"copy", small.host() + "/app:1.0", host + "/small:1.0", "--plain-http", small.host()}));
 }
 
 TEST(BadDisk, DirectoriesOfSomebodyElse) {

@@ -196,7 +196,7 @@ TEST(OddLocations, ElsewhereGetsNoCredentials) {
   });
   const Home home;
   home.store_login(target.host(), "robot", "canarypassword");
-  const Outcome outcome = copy(source, target, home, {"--plain-http", storage.host()});
+  const Outcome outcome = copy(source, target, home, {"--plain-http", storage.host(), "-v", "-v"});
   EXPECT_DONE(outcome);
   EXPECT_FALSE(storage.put_blobs().empty());
   for (const Asked& asked : storage.asked()) EXPECT_FALSE(asked.has("Authorization")) << asked.head;
