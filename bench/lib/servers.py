@@ -55,6 +55,15 @@ def answers(host):
         return False
 
 
+def listens(host):
+    name, port = host.rsplit(":", 1)
+    try:
+        socket.create_connection((name, int(port)), 5).close()
+        return True
+    except OSError:
+        return False
+
+
 class Server:
     """A process that is ended with the `with` block."""
 
@@ -131,7 +140,7 @@ class Serve(Server):
 class Distribution(Server):
     """distribution v3 ("registry") or docker-registry 2.8, with the filesystem driver."""
 
-    def __init__(self, directory, program="registry", access_log=True):
+    def __init__(self, directory, program="registry", access_log=True, certificate=None):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         path = find_program(program)
@@ -140,18 +149,49 @@ class Distribution(Server):
         self.host = f"127.0.0.1:{free_port()}"
         self.log = directory / "out.log"
         off = "false" if access_log else "true"
-        (directory / "config.yml").write_text(
+        tls = ""
+        if certificate:
+            tls = f"  tls: {{certificate: {certificate}/cert.pem, key: {certificate}/key.pem}}\n"
+        name = "tls.yml" if certificate else "config.yml"
+        (directory / name).write_text(
             f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: {off}}}}}\n"
             f"storage:\n  filesystem: {{rootdirectory: {directory}/data}}\n"
-            f"  delete: {{enabled: true}}\nhttp:\n  addr: {self.host}\n  secret: bench\n")
-        super().__init__([path, "serve", str(directory / "config.yml")], directory, program)
-        self.wait_for(lambda: answers(self.host))
+            f"  delete: {{enabled: true}}\nhttp:\n  addr: {self.host}\n  secret: bench\n" + tls)
+        super().__init__([path, "serve", str(directory / name)], directory, program)
+        self.wait_for(lambda: listens(self.host) if certificate else answers(self.host))
+
+
+class TlsDistribution:
+    """distribution v3 twice over one directory: with TLS for what is measured, without for us."""
+
+    def __init__(self, directory, certificate):
+        self.plain = Distribution(directory, access_log=False)
+        self.secure = Distribution(directory, access_log=False, certificate=certificate)
+        self.host, self.measured_host = self.plain.host, self.secure.host
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.plain.stop()
+        self.secure.stop()
+
+
+def make_certificate(directory):
+    """cert.pem (its own authority) and key.pem for 127.0.0.1; the directory."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", directory / "key.pem",
+                    "-out", directory / "cert.pem"], check=True, capture_output=True)
+    return directory
 
 
 Run = collections.namedtuple("Run", "code out err wall cpu peak_mib")
 
 
-def run(argv, home, seconds=600):
+def run(argv, home, seconds=600, extra=None):
     """Runs to the end; CPU is user and system time of the process and its children."""
     pathlib.Path(home).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
@@ -159,8 +199,9 @@ def run(argv, home, seconds=600):
         launcher = pathlib.Path(__file__).with_name("measured.py")
         subprocess.run([sys.executable, "-I", "-S", launcher, result.name, str(seconds),
                         *(str(a) for a in argv)],
-                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(home),
-                       start_new_session=True, check=True)
+                       stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                       env={**environment(home), **(extra or {})}, start_new_session=True,
+                       check=True)
         code, wall, cpu, peak = (float(n) for n in result.read().split())
         out.seek(0)
         err.seek(0)

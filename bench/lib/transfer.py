@@ -15,8 +15,17 @@ def fill(source, repository, blobs, blob_bytes, seed=1):
     return image
 
 
-def command(tool, source, target):
-    """How `tool` copies `source` to `target` (host/repository:tag), its concurrency ample."""
+def command(tool, source, target, ca=None):
+    """How `tool` copies `source` to `target` (host/repository:tag), its concurrency ample.
+    `ca`: over TLS, with this authority (crane has it from SSL_CERT_FILE)."""
+    if ca and tool == "transship":
+        return [servers.PROGRAM, "copy", "--quiet", "--referrers", "none", "--ca", ca, source,
+                target]
+    if ca and tool == "crane":
+        return [servers.find_program("crane"), "copy", "--jobs", "16", source, target]
+    if ca and tool == "oras":
+        return [servers.find_program("oras"), "cp", "--no-tty", "--from-ca-file", ca,
+                "--to-ca-file", ca, "--concurrency", "16", source, target]
     if tool == "transship":
         return [servers.PROGRAM, "copy", "--quiet", "--referrers", "none", source, target]
     if tool == "crane":
@@ -37,13 +46,18 @@ def installed(tool):
     return servers.find_program(tool) is not None
 
 
-def once(tool, work, start_target, source, image):
+def measured_host(server):
+    return getattr(server, "measured_host", server.host)
+
+
+def once(tool, work, start_target, source, image, ca=None):
     """One run of `tool` into a new, empty target; the Run. The target's bytes are compared."""
     directory = work / f"target-{tool}"
     try:
         with start_target(directory) as target:
-            done = servers.run(command(tool, f"{source.host}/hub/app:1", f"{target.host}/eu/app:1"),
-                               work)
+            argv = command(tool, f"{measured_host(source)}/hub/app:1",
+                           f"{measured_host(target)}/eu/app:1", ca)
+            done = servers.run(argv, work, extra={"SSL_CERT_FILE": str(ca)} if ca else None)
             if done.code != 0:
                 raise RuntimeError(f"{tool} ended with {done.code}: {done.err[-2000:]}{done.out}")
             if tool != "relay":
@@ -55,13 +69,13 @@ def once(tool, work, start_target, source, image):
     return done
 
 
-def compare(tools, rounds, work, start_target, source, image):
+def compare(tools, rounds, work, start_target, source, image, ca=None):
     """Runs the tools in turn, `rounds` times; {tool: figures}, medians with their spread."""
     size = sum(len(b) for b in image.blobs.values()) / 2**30
     runs = {tool: [] for tool in tools}
     for _ in range(rounds):
         for tool in tools:
-            runs[tool].append(once(tool, work, start_target, source, image))
+            runs[tool].append(once(tool, work, start_target, source, image, ca))
     out = {}
     for tool, measured in runs.items():
         cpu = [r.cpu / size for r in measured]

@@ -43,6 +43,18 @@ def many_gets(host, path, count):
             raise RuntimeError(f"HTTP {answer.status}")
 
 
+def tls_figures(tools, rounds, work, image):
+    """The same over TLS on both sides, from the same source directory."""
+    certificate = servers.make_certificate(work / "certificate")
+
+    def start(directory):
+        return servers.TlsDistribution(directory, certificate)
+
+    with start(work / "source") as source:
+        return transfer.compare([t for t in tools if t != "relay"], rounds, work, start, source,
+                                image, certificate / "cert.pem")
+
+
 def server_figures(start, directory, blob_mib, rounds):
     """CPU seconds that a server spends per GiB put and got, and manifest GETs per CPU second."""
     put, got, gets = [], [], []
@@ -70,14 +82,21 @@ def server_figures(start, directory, blob_mib, rounds):
             "manifest_gets_per_cpu_s": statistics.median(gets)}
 
 
+def transfer_rows(rows):
+    lines = ["| tool | CPU s/GiB | spread | wall s | peak MiB |", "|---|---|---|---|---|"]
+    for tool, f in rows.items():
+        lines.append(f"| {tool} | {f['cpu_s_per_gib']:.2f} | {f['cpu_s_per_gib_min']:.2f} to "
+                     f"{f['cpu_s_per_gib_max']:.2f} | {f['wall_s']:.2f} | {f['peak_mib']:.0f} |")
+    return lines
+
+
 def table(figures):
     lines = [f"Machine: {figures['machine']}. Medians of {figures['rounds']} rounds; 8 blobs, "
              f"{figures['mib'] * 8} MiB, {figures['registry']} on both sides, files in "
-             f"{figures['files']}.", "",
-             "| tool | CPU s/GiB | spread | wall s | peak MiB |", "|---|---|---|---|---|"]
-    for tool, f in figures["transfer"].items():
-        lines.append(f"| {tool} | {f['cpu_s_per_gib']:.2f} | {f['cpu_s_per_gib_min']:.2f} to "
-                     f"{f['cpu_s_per_gib_max']:.2f} | {f['wall_s']:.2f} | {f['peak_mib']:.0f} |")
+             f"{figures['files']}.", "", "Plain HTTP (T5). `relay`: a raw libcurl relay, no hash.",
+             "", *transfer_rows(figures["transfer"])]
+    if figures["tls"]:
+        lines += ["", "TLS (T6):", "", *transfer_rows(figures["tls"])]
     if figures["serve"]:
         lines += ["", "| server | PUT CPU s/GiB | GET CPU s/GiB | manifest GETs per CPU s |",
                   "|---|---|---|---|"]
@@ -98,7 +117,7 @@ def main():
     figures = {"machine": f"{os.cpu_count()} cores, "
                           f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB",
                "rounds": options.rounds, "mib": options.mib,
-               "registry": "distribution v3" if peer else "serve", "serve": {}}
+               "registry": "distribution v3" if peer else "serve", "tls": {}, "serve": {}}
     tools = [t for t in ("transship", "crane", "oras", "relay") if transfer.installed(t)]
     with servers.scratch() as directory:
         work = pathlib.Path(directory)
@@ -107,6 +126,8 @@ def main():
             image = transfer.fill(source, "hub/app", 8, options.mib << 20)
             figures["transfer"] = transfer.compare(tools, options.rounds, work, start, source,
                                                    image)
+        if peer:
+            figures["tls"] = tls_figures(tools, options.rounds, work, image)
         shutil.rmtree(work / "source", ignore_errors=True)
         if not options.no_serve:
             figures["serve"]["serve"] = server_figures(
