@@ -38,6 +38,18 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
   co_return co_await looks.join();
 }
 
+// What a name stands for, without its bytes where that is enough.
+Task<Result<void>> find_root(SourceView& source, oci::ManifestName name, Root& root) {
+  Result<oci::Descriptor> found = co_await source.resolve(name);
+  if (!found && found.error().code == Errc::kNotFound) {
+    // An answer to HEAD has no body: whether the repository or the manifest is missing, GET tells.
+    TS_CO_TRY(root.manifest, co_await source.manifest(std::move(name)));
+    found = root.manifest->descriptor();
+  }
+  TS_CO_TRY(root.descriptor, std::move(found));
+  co_return Result<void>{};
+}
+
 }  // namespace
 
 Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci::ManifestName name,
@@ -60,7 +72,7 @@ Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci
     }
     root.descriptor = *known.descriptor;
   } else if (all_there && !read) {
-    TS_CO_TRY(root.descriptor, co_await source.resolve(name));
+    TS_CO_TRY(co_await find_root(source, name, root));
   } else {
     TS_CO_TRY(root.manifest, co_await source.manifest(name));
     root.descriptor = root.manifest->descriptor();

@@ -203,6 +203,19 @@ TEST(OddLocations, ElsewhereGetsNoCredentials) {
   EXPECT_THAT(shown(outcome), Not(HasSubstr("canary")));
 }
 
+// Where the target has the tag, the source is only asked by HEAD, whose answer says no reason.
+TEST(BadSources, WhatIsMissingIsToldApartByHeadToo) {
+  for (const std::string code : {"NAME_UNKNOWN", "MANIFEST_UNKNOWN"}) {
+    BadRegistry source({}, at("/manifests/", [=](const Asked&) -> Answer {
+                         return BadRegistry::error("404 Not Found", code);
+                       }));
+    BadRegistry target(test::make_image({}));
+    const Outcome outcome = copy(source, target);
+    EXPECT_EQ(outcome.code, 1) << shown(outcome);
+    EXPECT_THAT(outcome.err, HasSubstr(code));
+  }
+}
+
 struct Refusal {
   std::string name;
   BadRegistry::Fault target;
