@@ -125,12 +125,18 @@ class SyncRun {
     }
   }
 
+  // The board keeps its lines until they are shown: where nobody looks they would pile up.
+  engine::Progress& progress() {
+    if (progress_style(common_.quiet, common_.json) != ProgressStyle::kNone) return board_;
+    return engine::silent_progress();
+  }
+
   Task<engine::Report> one(engine::SyncJob& job, Clock::time_point begin) {
     job.copy.dry_run = arguments_.plan;
     const engine::Context context{.shards = stores_.shards(),
                                   .time = real_time(),
                                   .memory = stores_.memory(),
-                                  .progress = board_,
+                                  .progress = progress(),
                                   .options = {.blobs_in_flight = 64}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;

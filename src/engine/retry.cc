@@ -19,8 +19,7 @@ std::uint64_t seed_of(const Options& options, std::string_view what) {
 Retry::Retry(const Context& context, std::string what)
     : context_(context),
       what_(std::move(what)),
-      deadline_(context.time.now() + context.options.item_deadline),
-      random_(seed_of(context.options, what_)) {}
+      deadline_(context.time.now() + context.options.item_deadline) {}
 
 // protocol.md 6.2: rand(0, min(cap, base * 2^n)), and never before the server's Retry-After.
 std::chrono::milliseconds Retry::backoff(const Error& error) {
@@ -30,7 +29,8 @@ std::chrono::milliseconds Retry::backoff(const Error& error) {
       options.backoff_cap.count(),
       options.backoff_base.count() * static_cast<std::int64_t>(1ULL << doublings));
   std::uniform_int_distribution<std::int64_t> jitter(0, std::max<std::int64_t>(ceiling, 0));
-  const std::chrono::milliseconds pause(jitter(random_));
+  if (!random_) random_ = std::make_unique<std::mt19937_64>(seed_of(options, what_));
+  const std::chrono::milliseconds pause(jitter(*random_));
   return std::max(pause, error.retry_after.value_or(std::chrono::milliseconds(0)));
 }
 

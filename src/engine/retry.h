@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -32,7 +33,7 @@ class Retry {
   std::size_t attempts_ = 0;
   std::size_t mismatches_ = 0;
   Clock::time_point deadline_;
-  std::mt19937_64 random_;
+  std::unique_ptr<std::mt19937_64> random_;  ///< Made at the first wait: most steps have none.
 };
 
 /// Runs `attempt` until it succeeds or may not be repeated.
