@@ -128,13 +128,16 @@ class CopyRun {
     TS_CO_TRY(check_place(arguments_.digest_file, "--digest-file"));
     TS_CO_TRY(co_await open(ends));
     TS_CO_TRY(co_await check_digests(ends));
+    // A dry run moves nothing. Where nobody looks, the board's lines would pile up.
+    const ProgressStyle style = progress_style(common_.quiet || arguments_.dry_run, common_.json);
+    const bool shown = style != ProgressStyle::kNone;
     const engine::Context context{.shards = stores_.shards(),
                                   .time = real_time(),
                                   .memory = stores_.memory(),
-                                  .progress = board_,
+                                  .progress = shown ? board_ : engine::silent_progress(),
                                   .options = {}};
     TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
-    view.spawn(show_progress(board_, progress_style(common_.quiet, common_.json)));
+    view.spawn(show_progress(board_, style));
     const engine::Report report =
         arguments_.all_tags ? co_await engine::copy_all_tags(context, *source_, targets_, options)
                             : co_await engine::copy_artifact(

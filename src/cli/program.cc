@@ -74,7 +74,12 @@ int run_program(Shards& shards, bool json, std::function<Task<Result<int>>()> ma
 }
 
 void print_error(const Error& error, bool json) {
-  std::string text = "transship: " + printable(redact(error.describe()), 4000);
+  // A configuration may be wrong in several lines: each is made safe by itself.
+  std::string text;
+  const std::string all = redact(error.describe());
+  for (const auto line : split(all, '\n')) {
+    text += (text.empty() ? "transship: " : "\n           ") + printable(line, 4000);
+  }
   if (json) {
     text = boost::json::serialize(boost::json::object{{"error",
                                                        {{"code", to_string(error.code)},

@@ -103,7 +103,7 @@ class SyncRun {
 
   Task<Result<int>> run() {
     TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
-    view.spawn(show_progress(board_, progress_style(common_.quiet, common_.json)));
+    view.spawn(show_progress(board_, style()));
     const Clock::time_point begin = real_time().now();
     engine::Report report;
     for (engine::SyncJob& job : jobs_) report.add(co_await one(job, begin));
@@ -125,10 +125,14 @@ class SyncRun {
     }
   }
 
+  ProgressStyle style() const {
+    // A plan moves nothing.
+    return progress_style(common_.quiet || arguments_.plan, common_.json);
+  }
+
   // The board keeps its lines until they are shown: where nobody looks they would pile up.
   engine::Progress& progress() {
-    if (progress_style(common_.quiet, common_.json) != ProgressStyle::kNone) return board_;
-    return engine::silent_progress();
+    return style() == ProgressStyle::kNone ? engine::silent_progress() : board_;
   }
 
   Task<engine::Report> one(engine::SyncJob& job, Clock::time_point begin) {
