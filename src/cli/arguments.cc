@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "base/text.h"
 #include "cli/exit_codes.h"
 #include "cli/version.h"
 
@@ -25,7 +26,9 @@ std::string parse_size(const std::string& text, std::uint64_t& out) {
   if (digits == 0 || digits > 12 || shift == shifts.end()) {
     return "'" + text + "' is no size: write bytes, or a number with KiB, MiB or GiB";
   }
-  out = std::stoull(text.substr(0, digits)) << shift->second;
+  const std::uint64_t count = std::stoull(text.substr(0, digits));
+  if (count > (std::uint64_t{1} << 62U) >> shift->second) return "'" + text + "' is too large";
+  out = count << shift->second;
   return {};
 }
 
@@ -332,6 +335,11 @@ std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) 
   } catch (const CLI::Success& e) {
     return line.app.exit(e);
   } catch (const CLI::ParseError& e) {
+    // CLI11 says only that a command is missing: name the word that is none.
+    const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };
+    if (argc > 1 && argv[1][0] != '-' && line.app.get_subcommands(named).empty()) {
+      std::cerr << "transship: '" << printable(argv[1], 80) << "' is no command\n";
+    }
     line.app.exit(e);
     return kUsage;
   }

@@ -197,6 +197,10 @@ int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
     print_error(jobs.error(), common.json);
     return kUsage;
   }
+  if (const auto usable = check_network(arguments.network); !usable) {
+    print_error(usable.error(), common.json);
+    return kUsage;
+  }
   Stores stores(arguments.network, config->registries);
   SyncRun run(stores, common, arguments, std::move(*jobs));
   if (const auto ready = run.prepare(); !ready) {

@@ -34,6 +34,8 @@ std::optional<std::chrono::sys_seconds> parse_rfc3339(std::string_view text) {
   const auto minute = parse_u64(text.substr(14, 2));
   const auto second = parse_u64(text.substr(17, 2));
   if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  // Clocks count nanoseconds in 64 bits: up to the year 2262.
+  if (*year < 1970 || *year > 2200) return std::nullopt;
   text.remove_prefix(19);
   if (text.starts_with('.')) {
     const auto end = text.find_first_not_of("0123456789", 1);

@@ -25,6 +25,8 @@ std::optional<std::chrono::milliseconds> parse_retry_after(
   }
   const time_t when = curl_getdate(std::string(value).c_str(), nullptr);
   if (when < 0) return std::nullopt;
+  // In seconds first: a far date does not fit the clock's nanoseconds.
+  if (when > std::chrono::system_clock::to_time_t(now) + kLongest.count()) return kLongest;
   const auto wait = std::chrono::system_clock::from_time_t(when) - now;
   return std::clamp<milliseconds>(std::chrono::ceil<milliseconds>(wait), milliseconds(0), kLongest);
 }

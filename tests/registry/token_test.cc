@@ -140,6 +140,11 @@ TEST(Realm, TrustedByTheConfiguration) {
       realm("https://10.0.0.9/t", "reg.example.com", false, true, {"10.0.0.9"}).has_value());
 }
 
+TEST(Rfc3339, DatesBeyondTheClockAreNone) {
+  EXPECT_FALSE(parse_rfc3339("3026-11-23T12:00:00Z"));
+  EXPECT_FALSE(parse_rfc3339("0001-01-01T00:00:00Z"));
+}
+
 TEST(Rfc3339, ReadsOffsetsAndFractions) {
   const auto noon = sys_days(year(2026) / 11 / 23) + std::chrono::hours(12);
   EXPECT_EQ(parse_rfc3339("2026-11-23T12:00:00Z"), noon);

@@ -48,6 +48,7 @@ TEST(RetryAfter, TakesSecondsAndDates) {
   EXPECT_EQ(parse_retry_after(" 120 ", now), seconds(120));
   EXPECT_EQ(parse_retry_after("Wed, 21 Oct 2015 07:28:10 GMT", now), seconds(10));
   EXPECT_EQ(parse_retry_after("Wednesday, 21-Oct-15 07:29:00 GMT", now), seconds(60));
+  EXPECT_EQ(parse_retry_after("Wed, 21 Oct 3026 07:28:10 GMT", now), seconds(86'400));
   EXPECT_EQ(parse_retry_after("Wed Oct 21 07:28:05 2015", now), seconds(5));
   EXPECT_EQ(parse_retry_after("Wed, 21 Oct 2015 07:00:00 GMT", now), milliseconds(0));
   EXPECT_EQ(parse_retry_after("Wed, 21 Oct 2099 07:00:00 GMT", now), seconds(86'400));
