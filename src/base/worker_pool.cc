@@ -20,17 +20,16 @@ WorkerPool::~WorkerPool() { threads_->pool.join(); }
 Task<void> WorkerPool::run_job(std::move_only_function<void()> job) {
   co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
       [this](auto handler, std::move_only_function<void()> work) {
-        // The handler's executor is kept busy, or its io_context could run dry while we work. All
-        // that belongs to the caller goes back there: the loop may be gone once the handler ran.
-        auto executor = asio::get_associated_executor(handler);
-        auto guard = asio::make_work_guard(executor);
+        // The handler's executor is kept busy until this thread is done with it: else its loop
+        // could run dry, or end and go, while we still work or post. What the job holds is given
+        // back before the caller goes on, as it may hold parts of that loop.
+        auto guard = asio::make_work_guard(asio::get_associated_executor(handler));
         asio::post(threads_->pool, [handler = std::move(handler), work = std::move(work),
-                                    guard = std::move(guard), executor]() mutable {
+                                    guard = std::move(guard)]() mutable {
           work();
           work = nullptr;
-          asio::post(executor, [handler = std::move(handler), guard = std::move(guard)]() mutable {
-            handler();
-          });
+          auto executor = guard.get_executor();
+          asio::post(executor, std::move(handler));
         });
       },
       asio::use_awaitable, std::move(job));

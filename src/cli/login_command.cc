@@ -117,8 +117,8 @@ int run_login(const CommonArguments& common, const LoginArguments& arguments) {
     return kUsage;
   }
   if (arguments.logout) {
-    WorkerPool pool(1);
     Shards shards(1);
+    WorkerPool pool(1);
     return run_program(shards, common.json, [&] { return logout(pool, arguments); });
   }
   const auto credential = read_credential(arguments);

@@ -60,9 +60,8 @@ Task<Result<int>> serve(WorkerPool& pool, const CommonArguments& common,
 }  // namespace
 
 int run_serve(const CommonArguments& common, const ServeArguments& arguments) {
-  // Pool before shards: the loops end first.
-  WorkerPool pool(kFileThreads);
   Shards shards(1);
+  WorkerPool pool(kFileThreads);  // Ends before the loop, as its threads hand results to it.
   return run_program(shards, common.json, [&] { return serve(pool, common, arguments); });
 }
 

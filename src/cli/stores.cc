@@ -133,8 +133,8 @@ Stores::Stores(const NetworkArguments& arguments,
                std::unique_ptr<registry::CredentialSource> credentials, Configured configured)
     : arguments_(arguments),
       configured_(std::move(configured)),
-      workers_(kWorkers),
       shards_(arguments.shards),
+      workers_(kWorkers),
       memory_(body_budget(arguments.memory_bytes)),
       credentials_(std::move(credentials)) {
   gates_ = std::make_unique<scheduler::Gates>(shards_.control(), real_time(),

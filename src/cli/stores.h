@@ -51,8 +51,8 @@ class Stores {
 
   NetworkArguments arguments_;
   Configured configured_;
-  WorkerPool workers_;
   Shards shards_;
+  WorkerPool workers_;  // Ends before the loops: its threads hand results to them to the last.
   MemoryBudget memory_;
   std::unique_ptr<scheduler::Gates> gates_;
   std::unique_ptr<transport::HttpClient> http_;

@@ -112,7 +112,7 @@ Task<void> Transfer::drop_idle_feeds() {
 
 // Looks now and then for one target that holds up all others.
 Task<Result<void>> Transfer::watch() {
-  const auto interval = std::max<Clock::duration>(context_.options.slow_target_after / 8,
+  const auto interval = std::max<Clock::duration>(context_.options.slow_target_after / 40,
                                                   std::chrono::milliseconds(1));
   while (true) {
     TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + interval));

@@ -41,6 +41,8 @@ class BadRegistry {
 
   explicit BadRegistry(test::TestContent content = {}, Fault fault = {})
       : fault_(std::move(fault)), server_([this](test::RawConnection& c) { serve(c); }) {
+    // Its threads may ask at once.
+    const std::lock_guard lock(mutex_);
     for (auto& blob : content.blobs) blobs_.emplace(test::sha256_of(blob), blob);
     for (auto& manifest : content.manifests) {
       if (!manifest.tag.empty()) tags_[manifest.tag] = manifest.digest;
