@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "base/log.h"
@@ -14,7 +13,7 @@
 #include "cli/exit_codes.h"
 #include "cli/program.h"
 #include "cli/progress_view.h"
-#include "cli/report_text.h"
+#include "cli/report_output.h"
 #include "cli/stores.h"
 #include "engine/copy.h"
 
@@ -106,14 +105,6 @@ Result<void> check_place(const std::string& file, std::string_view option) {
   return std::unexpected(std::move(error));
 }
 
-Result<void> write_file(const std::string& path, const std::string& content) {
-  std::ofstream file(path, std::ios::trunc | std::ios::binary);
-  file << content;
-  file.close();
-  if (!file) return std::unexpected(errno_error(errno, "write " + path));
-  return {};
-}
-
 class CopyRun {
  public:
   CopyRun(Stores& stores, const CommonArguments& common, const CopyArguments& arguments)
@@ -187,16 +178,12 @@ class CopyRun {
   }
 
   Result<int> finish(const engine::Report& report) {
-    const std::string as_json = report_json(report, arguments_.dry_run);
-    if (common_.json) std::fputs(as_json.c_str(), stdout);
-    if (!common_.json && (!common_.quiet || !report.ok())) {
-      std::fputs(report_text(report, arguments_.dry_run).c_str(), report.ok() ? stdout : stderr);
-    }
-    if (!arguments_.report_file.empty()) TS_TRY(write_file(arguments_.report_file, as_json));
+    TS_TRY(const int code,
+           finish_report(common_, report, arguments_.dry_run, arguments_.report_file));
     if (!arguments_.digest_file.empty() && report.ok() && !report.items.empty()) {
       TS_TRY(write_file(arguments_.digest_file, report.items.front().digest + "\n"));
     }
-    return report.ok() ? kDone : kSomeFailed;
+    return code;
   }
 
   Stores& stores_;

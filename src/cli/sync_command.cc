@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 
 #include "base/log.h"
 #include "base/task_group.h"
@@ -8,7 +7,7 @@
 #include "cli/exit_codes.h"
 #include "cli/program.h"
 #include "cli/progress_view.h"
-#include "cli/report_text.h"
+#include "cli/report_output.h"
 #include "cli/stores.h"
 #include "cli/sync_stores.h"
 #include "engine/sync.h"
@@ -24,19 +23,13 @@ using storage::Journal;
 
 std::filesystem::path state_directory(const std::string& given) {
   if (!given.empty()) return given;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets variables.
   if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg != nullptr && *xdg != 0) {
     return std::filesystem::path(xdg) / "transship";
   }
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets variables.
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home != nullptr ? home : ".") / ".local/state/transship";
-}
-
-Result<void> write_file(const std::string& path, const std::string& content) {
-  std::ofstream file(path, std::ios::trunc | std::ios::binary);
-  file << content;
-  file.close();
-  if (!file) return std::unexpected(errno_error(errno, "write " + path));
-  return {};
 }
 
 Result<void> check_profiles(const config::Config& config) {
@@ -110,7 +103,7 @@ class SyncRun {
     report.took = std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
     view.cancel();
     (void)co_await view.join();
-    Result<int> code = finish(report);
+    Result<int> code = finish_report(common_, report, arguments_.plan, arguments_.report_file);
     TS_CO_TRY(co_await check_cancelled());
     co_return code;
   }
@@ -152,16 +145,6 @@ class SyncRun {
     }
     RegistryPlaces places(stores_, job);
     co_return co_await engine::run_sync_pass(context, places, job, journal_.get(), options);
-  }
-
-  Result<int> finish(const engine::Report& report) {
-    const std::string as_json = report_json(report, arguments_.plan);
-    if (common_.json) std::fputs(as_json.c_str(), stdout);
-    if (!common_.json && (!common_.quiet || !report.ok())) {
-      std::fputs(report_text(report, arguments_.plan).c_str(), report.ok() ? stdout : stderr);
-    }
-    if (!arguments_.report_file.empty()) TS_TRY(write_file(arguments_.report_file, as_json));
-    return report.ok() ? kDone : kSomeFailed;
   }
 
   Stores& stores_;
