@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/fault_point.h"
+
 namespace transship::storage {
 
 Result<Database> Database::open(const std::filesystem::path& file) {
@@ -30,6 +32,20 @@ Result<void> Database::run(const char* sql) {
     return std::unexpected(error("journal"));
   }
   return {};
+}
+
+Result<void> Database::transaction(const std::function<Result<void>()>& writes) {
+  TS_TRY(run("BEGIN IMMEDIATE"));
+  Result<void> done = writes();
+  fault_point<"journal-commit.before">();
+  if (done) done = run("COMMIT");
+  if (done) {
+    fault_point<"journal-commit.after">();
+  } else if (sqlite3_get_autocommit(handle_) == 0) {
+    // Else the lock is held on, and other processes wait for it. Its own failure tells nothing new.
+    (void)run("ROLLBACK");
+  }
+  return done;
 }
 
 Error Database::error(std::string_view action) const {

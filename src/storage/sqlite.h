@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ class Database {
   ~Database();
 
   Result<void> run(const char* sql);
+  /// All that `writes` does, or nothing of it. Every write of the journal goes through here: the
+  /// fault points of the crash tests stand before and after the commit.
+  Result<void> transaction(const std::function<Result<void>()>& writes);
   sqlite3* handle() const { return handle_; }
   Error error(std::string_view action) const;
 
