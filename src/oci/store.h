@@ -10,6 +10,7 @@
 
 #include "base/body.h"
 #include "base/task.h"
+#include "oci/hasher.h"
 #include "oci/manifest.h"
 #include "oci/names.h"
 
@@ -98,6 +99,10 @@ struct UploadSession {
   bool secret = false;       ///< The location carries a signature or is on another host: not kept.
   std::uint64_t offset = 0;  ///< Bytes that the store acknowledged.
   std::uint64_t chunk_min = 0, chunk_max = 0;  ///< Asked by the store; 0: none.
+  /// `start_upload` finds what an interrupted run left by itself: the location need not be kept.
+  bool found_again = false;
+  /// The state of the `offset` bytes that were found, read back and hashed by the store.
+  std::optional<HashState> found{};
 };
 
 /// The answer to opening an upload: the blob is there already (a mount, or the store knew it), or
