@@ -5,34 +5,58 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
-#include <variant>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "base/worker_pool.h"
+#include "oci/hash_state_text.h"
+#include "storage/run_mark.h"
 #include "storage/sqlite.h"
 
 namespace transship::storage {
 
 namespace {
 
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
+constexpr const char* kModes = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;";
 constexpr const char* kSchema =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS tag(target TEXT, tag TEXT, digest TEXT, evidence TEXT,"
     " PRIMARY KEY(target, tag)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS blob(store TEXT, digest TEXT, repository TEXT,"
     " PRIMARY KEY(store, digest)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS upload(target TEXT, digest TEXT, location TEXT, chunk_min INTEGER,"
+    " chunk_max INTEGER, run INTEGER, touched INTEGER, PRIMARY KEY(target, digest)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS upload_state(target TEXT, digest TEXT, length INTEGER, state TEXT,"
+    " PRIMARY KEY(target, digest, length)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS pass(id INTEGER PRIMARY KEY, job TEXT, began INTEGER,"
     " complete INTEGER, summary TEXT);";
+
+constexpr std::chrono::hours kUploadsKept{7 * 24};
+// What a row may hold when it is read back: locations of distribution have some 500 bytes, and a
+// blob of a TiB has fewer states than this.
+constexpr std::size_t kLongestLocation = 8192;
+constexpr std::size_t kMostStates = 1U << 17U;
+
+std::string seconds_text(std::chrono::system_clock::time_point when) {
+  return std::to_string(
+      std::chrono::duration_cast<std::chrono::seconds>(when.time_since_epoch()).count());
+}
 
 // A row to write: the statement and its texts.
 struct Write {
   const char* sql;
   std::vector<std::string> values;
 };
+
+Result<void> write_row(Database& database, const char* sql, const std::string& value) {
+  TS_TRY(auto statement, Statement::prepare(database, sql));
+  TS_TRY(const bool row, statement.bind(1, value).step());
+  (void)row;
+  return {};
+}
 
 Result<std::string> stored_version(Database& database) {
   TS_TRY(auto query, Statement::prepare(database, "SELECT value FROM meta WHERE key='version'"));
@@ -44,26 +68,81 @@ Result<std::string> stored_version(Database& database) {
 Result<Database> open_checked(const std::filesystem::path& file) {
   TS_TRY(auto database, Database::open(file));
   ::chmod(file.c_str(), 0600);
-  TS_TRY(database.run(kSchema));
-  TS_TRY(const auto version, stored_version(database));
-  if (!version.empty() && version != kVersion) {
-    return fail(Errc::kUnsupported, "the journal is of version " + printable(version));
-  }
-  if (version.empty()) {
-    TS_TRY(auto insert, Statement::prepare(database, "INSERT INTO meta VALUES('version', ?)"));
-    TS_TRY(const bool row, insert.bind(1, std::string_view(kVersion)).step());
-    (void)row;
-  }
+  TS_TRY(database.run(kModes));
+  TS_TRY(database.transaction([&database]() -> Result<void> {
+    TS_TRY(database.run(kSchema));
+    TS_TRY(const auto version, stored_version(database));
+    if (!version.empty() && version != kVersion) {
+      return fail(Errc::kUnsupported, "the journal is of version " + printable(version));
+    }
+    if (!version.empty()) return {};
+    return write_row(database, "INSERT INTO meta VALUES('version', ?)", kVersion);
+  }));
   return database;
+}
+
+// Uploads that nobody will go on with, and states that belong to none.
+Result<void> forget_old_uploads(Database& database, std::chrono::system_clock::time_point now) {
+  return database.transaction([&]() -> Result<void> {
+    TS_TRY(write_row(database, "DELETE FROM upload WHERE touched < CAST(? AS INTEGER)",
+                     seconds_text(now - kUploadsKept)));
+    return database.run(
+        "DELETE FROM upload_state WHERE NOT EXISTS (SELECT 1 FROM upload WHERE"
+        " upload.target=upload_state.target AND upload.digest=upload_state.digest)");
+  });
+}
+
+// States that do not parse, or belong to another row, are states that are not there.
+Result<std::vector<oci::HashState>> read_states(Database& database, const std::string& target,
+                                                const std::string& digest) {
+  TS_TRY(auto query, Statement::prepare(database,
+                                        "SELECT state FROM upload_state WHERE target=? AND "
+                                        "digest=? ORDER BY length"));
+  query.bind(1, target).bind(2, digest);
+  std::vector<oci::HashState> out;
+  while (out.size() < kMostStates) {
+    TS_TRY(const bool found, query.step());
+    if (!found) break;
+    const auto state = oci::parse_hash_state(query.text(0));
+    if (state && digest.starts_with(to_string(state->algorithm)) &&
+        (out.empty() || state->length > out.back().length)) {
+      out.push_back(*state);
+    }
+  }
+  return out;
+}
+
+Result<std::optional<Journal::Upload>> read_upload(Database& database, const std::string& target,
+                                                   const std::string& digest, const RunMark& mark) {
+  TS_TRY(auto query, Statement::prepare(database,
+                                        "SELECT location, chunk_min, chunk_max, run FROM upload "
+                                        "WHERE target=? AND digest=?"));
+  query.bind(1, target).bind(2, digest);
+  TS_TRY(const bool found, query.step());
+  if (!found || query.text(0).empty() || query.text(0).size() > kLongestLocation) {
+    return std::nullopt;
+  }
+  // Another run is at it: two writers of one session would spoil it for both.
+  const auto run = parse_u64(query.text(3));
+  if (!run || mark.alive(static_cast<std::int64_t>(*run))) return std::nullopt;
+  Journal::Upload upload;
+  upload.session.location = query.text(0);
+  upload.session.chunk_min = parse_u64(query.text(1)).value_or(0);
+  upload.session.chunk_max = parse_u64(query.text(2)).value_or(0);
+  TS_TRY(upload.states, read_states(database, target, digest));
+  return upload;
 }
 
 }  // namespace
 
 struct Journal::State {
-  explicit State(Database db) : database(std::move(db)) {}
+  State(Database db, RunMark of) : database(std::move(db)), mark(std::move(of)) {}
 
   Result<void> write_all(const std::vector<Write>& batch) {
-    TS_TRY(database.run("BEGIN"));
+    return database.transaction([&] { return write_rows(batch); });
+  }
+
+  Result<void> write_rows(const std::vector<Write>& batch) {
     std::map<const char*, Statement> prepared;
     for (const Write& write : batch) {
       auto found = prepared.find(write.sql);
@@ -77,8 +156,7 @@ struct Journal::State {
       (void)row;
       found->second.reset();
     }
-    prepared.clear();
-    return database.run("COMMIT");
+    return {};
   }
 
   void add(const char* sql, std::vector<std::string> values) {
@@ -86,6 +164,7 @@ struct Journal::State {
   }
 
   Database database;
+  RunMark mark;
   std::vector<Write> pending;
   std::string trouble;
   WorkerPool thread{1};
@@ -101,7 +180,8 @@ Journal::~Journal() {
   }
 }
 
-Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& directory) {
+Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& directory,
+                                               std::chrono::system_clock::time_point now) {
   std::error_code ec;
   std::filesystem::create_directories(directory, ec);
   if (ec) return std::unexpected(errno_error(ec.value(), "make " + directory.string()));
@@ -118,7 +198,10 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& dire
     database = open_checked(file);
   }
   if (!database) return std::unexpected(std::move(database).error());
-  return std::unique_ptr<Journal>(new Journal(std::make_unique<State>(std::move(*database))));
+  TS_TRY(forget_old_uploads(*database, now));
+  TS_TRY(RunMark mark, RunMark::take(directory));
+  return std::unique_ptr<Journal>(
+      new Journal(std::make_unique<State>(std::move(*database), std::move(mark))));
 }
 
 Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string target,
@@ -172,10 +255,36 @@ void Journal::put_blob(const std::string& store, const oci::Digest& digest,
 
 void Journal::put_pass(const std::string& job, std::chrono::system_clock::time_point began,
                        bool complete, const std::string& summary) {
-  const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(began.time_since_epoch()).count();
   state_->add("INSERT INTO pass(job, began, complete, summary) VALUES(?,?,?,?)",
-              {job, std::to_string(seconds), complete ? "1" : "0", summary});
+              {job, seconds_text(began), complete ? "1" : "0", summary});
+}
+
+Task<Result<std::optional<Journal::Upload>>> Journal::upload(std::string target,
+                                                             oci::Digest digest) {
+  co_await flush();
+  co_return co_await state_->thread.run([this, target, digest] {
+    return read_upload(state_->database, target, digest.to_string(), state_->mark);
+  });
+}
+
+void Journal::put_upload(const std::string& target, const oci::Digest& digest,
+                         const oci::UploadSession& session,
+                         const std::vector<oci::HashState>& states) {
+  assert(!session.secret);
+  const std::string blob = digest.to_string();
+  state_->add("INSERT OR REPLACE INTO upload VALUES(?,?,?,?,?,?,?)",
+              {target, blob, session.location, std::to_string(session.chunk_min),
+               std::to_string(session.chunk_max), std::to_string(state_->mark.id()),
+               seconds_text(std::chrono::system_clock::now())});
+  for (const oci::HashState& state : states) {
+    state_->add("INSERT OR REPLACE INTO upload_state VALUES(?,?,?,?)",
+                {target, blob, std::to_string(state.length), print_hash_state(state)});
+  }
+}
+
+void Journal::forget_upload(const std::string& target, const oci::Digest& digest) {
+  state_->add("DELETE FROM upload WHERE target=? AND digest=?", {target, digest.to_string()});
+  state_->add("DELETE FROM upload_state WHERE target=? AND digest=?", {target, digest.to_string()});
 }
 
 Task<void> Journal::flush() {

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/task.h"
-#include "oci/digest.h"
+#include "oci/hasher.h"
+#include "oci/store.h"
 
 namespace transship::storage {
 
@@ -24,8 +25,11 @@ namespace transship::storage {
 class Journal {
  public:
   /// Opens or makes `directory`/journal.db. A file of another version, or a corrupt one, is moved
-  /// aside, with a warning, and a new one begun.
-  static Result<std::unique_ptr<Journal>> open(const std::filesystem::path& directory);
+  /// aside, with a warning, and a new one begun. Uploads that nobody touched for a week before
+  /// `now` are forgotten: registries expire their sessions. Blocks.
+  static Result<std::unique_ptr<Journal>> open(
+      const std::filesystem::path& directory,
+      std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
   ~Journal();
@@ -46,6 +50,19 @@ class Journal {
   [[nodiscard]] Task<Result<std::optional<std::string>>> blob(std::string store,
                                                               oci::Digest digest);
   void put_blob(const std::string& store, const oci::Digest& digest, const std::string& repository);
+
+  /// An upload in flight at a target repository: what another run needs to go on with it.
+  struct Upload {
+    oci::UploadSession session;          ///< Its offset is for the registry to say.
+    std::vector<oci::HashState> states;  ///< Of the bytes that it was given, in order of length.
+  };
+  /// Nothing when another run that is alive has it in flight.
+  [[nodiscard]] Task<Result<std::optional<Upload>>> upload(std::string target, oci::Digest digest);
+  /// Where the session stands now, and further states. Of a session whose location is a secret
+  /// nothing may be told.
+  void put_upload(const std::string& target, const oci::Digest& digest,
+                  const oci::UploadSession& session, const std::vector<oci::HashState>& states);
+  void forget_upload(const std::string& target, const oci::Digest& digest);
 
   /// The end of a pass of a job.
   void put_pass(const std::string& job, std::chrono::system_clock::time_point began, bool complete,
