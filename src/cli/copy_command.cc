@@ -14,8 +14,10 @@
 #include "cli/program.h"
 #include "cli/progress_view.h"
 #include "cli/report_output.h"
+#include "cli/state_directory.h"
 #include "cli/stores.h"
 #include "engine/copy.h"
+#include "storage/journal.h"
 
 namespace transship::cli {
 
@@ -112,13 +114,15 @@ class CopyRun {
 
   Task<Result<int>> run() {
     TS_CO_TRY(check_network(arguments_.network));
-    TS_CO_TRY(const auto options, copy_options(arguments_));
+    TS_CO_TRY(auto options, copy_options(arguments_));
     TS_CO_TRY(const auto ends, parse_ends(arguments_));
     TS_CO_TRY(check_ends(ends, arguments_));
     TS_CO_TRY(check_place(arguments_.report_file, "--report"));
     TS_CO_TRY(check_place(arguments_.digest_file, "--digest-file"));
     TS_CO_TRY(co_await open(ends));
     TS_CO_TRY(co_await check_digests(ends));
+    if (!arguments_.dry_run) co_await open_journal();
+    options.uploads = journal_.get();
     // A dry run moves nothing. Where nobody looks, the board's lines would pile up.
     const ProgressStyle style = progress_style(common_.quiet || arguments_.dry_run, common_.json);
     const bool shown = style != ProgressStyle::kNone;
@@ -140,6 +144,19 @@ class CopyRun {
   }
 
  private:
+  // For uploads in flight alone. A copy never fails for its sake.
+  Task<void> open_journal() {
+    const auto directory = state_directory(common_.state_dir);
+    auto journal =
+        co_await stores_.workers().run([directory] { return storage::Journal::open(directory); });
+    if (journal) {
+      journal_ = std::move(*journal);
+    } else {
+      log_warning("{}; were this copy interrupted, the next one would send all again",
+                  journal.error().describe());
+    }
+  }
+
   Task<Result<void>> open(const Ends& ends) {
     TS_CO_TRY(source_, co_await stores_.source(ends.source));
     const std::string source_tag = target_tag(ends.source, "");
@@ -190,6 +207,7 @@ class CopyRun {
   const CommonArguments& common_;
   const CopyArguments& arguments_;
   ProgressBoard board_;
+  std::unique_ptr<storage::Journal> journal_;
   std::unique_ptr<oci::SourceRepository> source_;
   std::vector<std::unique_ptr<oci::TargetRepository>> opened_;
   std::vector<engine::CopyTarget> targets_;

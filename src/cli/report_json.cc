@@ -11,17 +11,12 @@ namespace json = boost::json;
 namespace {
 
 json::object totals_object(const engine::Totals& t) {
-  return {{"bytesSent", t.bytes_sent},
-          {"bytesMounted", t.bytes_mounted},
-          {"bytesSkipped", t.bytes_skipped},
-          {"blobsSent", t.blobs_sent},
-          {"blobsMounted", t.blobs_mounted},
-          {"blobsSkipped", t.blobs_skipped},
-          {"blobsAsked", t.blobs_asked},
-          {"manifestsPut", t.manifests_put},
-          {"manifestsSkipped", t.manifests_skipped},
-          {"tagsPut", t.tags_put},
-          {"retries", t.retries}};
+  return {{"bytesSent", t.bytes_sent},       {"bytesResumed", t.bytes_resumed},
+          {"bytesMounted", t.bytes_mounted}, {"bytesSkipped", t.bytes_skipped},
+          {"blobsSent", t.blobs_sent},       {"blobsMounted", t.blobs_mounted},
+          {"blobsSkipped", t.blobs_skipped}, {"blobsAsked", t.blobs_asked},
+          {"manifestsPut", t.manifests_put}, {"manifestsSkipped", t.manifests_skipped},
+          {"tagsPut", t.tags_put},           {"retries", t.retries}};
 }
 
 json::object counts_object(const oci::RequestCounts& c) {

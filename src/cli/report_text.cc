@@ -17,8 +17,11 @@ std::string item_line(const engine::ItemReport& item) {
 
 std::string target_line(const std::string& target, const engine::Totals& totals) {
   return fmt::format(
-      "{}: sent {} in {} blobs, mounted {} in {}, skipped {} in {}; {} manifests, {} tags{}\n",
+      "{}: sent {} in {} blobs{}, mounted {} in {}, skipped {} in {}; {} manifests, {} tags{}\n",
       printable(target), human_bytes(totals.bytes_sent), totals.blobs_sent,
+      totals.bytes_resumed > 0 ? fmt::format(" ({} were there from an interrupted run)",
+                                             human_bytes(totals.bytes_resumed))
+                               : "",
       human_bytes(totals.bytes_mounted), totals.blobs_mounted, human_bytes(totals.bytes_skipped),
       totals.blobs_skipped, totals.manifests_put, totals.tags_put,
       totals.retries > 0 ? fmt::format("; {} retries", totals.retries) : "");

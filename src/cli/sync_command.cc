@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/log.h"
 #include "base/task_group.h"
@@ -8,6 +7,7 @@
 #include "cli/program.h"
 #include "cli/progress_view.h"
 #include "cli/report_output.h"
+#include "cli/state_directory.h"
 #include "cli/stores.h"
 #include "cli/sync_stores.h"
 #include "engine/sync.h"
@@ -20,17 +20,6 @@ namespace {
 
 using storage::JobLock;
 using storage::Journal;
-
-std::filesystem::path state_directory(const std::string& given) {
-  if (!given.empty()) return given;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets variables.
-  if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg != nullptr && *xdg != 0) {
-    return std::filesystem::path(xdg) / "transship";
-  }
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets variables.
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : ".") / ".local/state/transship";
-}
 
 Result<void> check_profiles(const config::Config& config) {
   for (const auto& [host, registry] : config.registries) {

@@ -6,6 +6,7 @@
 
 #include "base/task_group.h"
 #include "engine/inline_source.h"
+#include "engine/resume.h"
 #include "engine/retry.h"
 
 namespace transship::engine {
@@ -61,6 +62,8 @@ struct BlobPlacement::Part {
   bool alone = false;  ///< Nobody else waits for its upload to be opened.
   std::uint64_t progress_id = 0;
   std::optional<oci::UploadSession> session{};
+  Checkpoints given{};  ///< States of what the session has already.
+  bool left = false;    ///< The session is of an interrupted run.
   bool settled = false;
 };
 
@@ -172,7 +175,7 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   if (run_.dry_run) {
     start = co_await look(blob, delivery);
   } else {
-    start = co_await open(blob, delivery, part->alone);
+    start = co_await open(blob, *part);
   }
   delivery.target->ailing = !start && start.error().retryable;
   if (delivery.target->ailing && !part->alone) {
@@ -182,7 +185,9 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
     co_return Result<void>{};
   }
   part->progress_id = run_.next_progress_id();
-  run_.context.progress.expected(1, blob.size);
+  const auto* const session = start ? std::get_if<oci::UploadSession>(&*start) : nullptr;
+  run_.context.progress.expected(
+      1, blob.size - std::min(blob.size, session == nullptr ? 0 : session->offset));
   run_.context.progress.blob_started(part->progress_id, blob, delivery.id());
   if (!start) {
     settle_failed(blob, *part,
@@ -233,8 +238,27 @@ std::optional<oci::RepositoryName> BlobPlacement::mount_from(const oci::Descript
   return name ? std::optional(std::move(*name)) : std::nullopt;
 }
 
-Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob, Delivery& delivery,
-                                                   bool patient) {
+// An upload of an interrupted run, else a new one.
+Task<Result<oci::UploadStart>> BlobPlacement::open(const oci::Descriptor& blob, Part& part) {
+  Delivery& delivery = *part.delivery;
+  TS_CO_TRY(LeftUpload left,
+            co_await find_left_upload(run_, blob, *delivery.target->repository, part.alone));
+  part.left = left.session.has_value();
+  part.given = std::move(left.given);
+  if (left.session) co_return oci::UploadStart(std::move(*left.session));
+  Result<oci::UploadStart> start = co_await open_new(blob, delivery, part.alone);
+  oci::UploadSession* const fresh = start ? std::get_if<oci::UploadSession>(&*start) : nullptr;
+  if (fresh == nullptr) co_return start;
+  if (fresh->found) part.given.add(*fresh->found);
+  if (!left.lost.empty()) {
+    run_.warn(fmt::format("{}: the upload of an interrupted run starts again: {}",
+                          describe(blob, delivery.id()), left.lost));
+  }
+  co_return start;
+}
+
+Task<Result<oci::UploadStart>> BlobPlacement::open_new(const oci::Descriptor& blob,
+                                                       Delivery& delivery, bool patient) {
   std::optional<oci::RepositoryName> from = mount_from(blob, delivery.id());
   const bool known = from.has_value();
   if (!known) from = co_await remembered(blob, delivery.id());
@@ -289,6 +313,8 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
     sent.push_back(&part);
     targets.push_back({.repository = part.delivery->target->repository,
                        .session = std::move(*part.session),
+                       .given = std::move(part.given),
+                       .left = part.left,
                        .progress_id = part.progress_id,
                        .on_end =
                            [&, index](const BlobOutcome& outcome) {
@@ -306,7 +332,9 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
   }
   InlineSource inline_source(source_, blob);
   oci::SourceRepository& from = blob.data ? inline_source : source_;
-  BlobTransferResult result = co_await transfer_blob(run_.context, from, blob, std::move(targets));
+  const bool resumable = blob.size > run_.context.options.resumable_bytes;
+  BlobTransferResult result = co_await transfer_blob(run_.context, from, blob, std::move(targets),
+                                                     resumable ? run_.uploads : nullptr);
   if (!blob.data) run_.source_bytes += result.source_bytes;
   for (std::size_t i = 0; i < sent.size() && i < result.targets.size(); ++i) {
     settle_sent(blob, *sent[i], result.targets[i]);
@@ -335,6 +363,7 @@ void BlobPlacement::settle_sent(const oci::Descriptor& blob, Part& part,
     return;
   }
   ++totals.blobs_sent;
+  totals.bytes_resumed += outcome.bytes_resumed;
   remember(blob, part.delivery->id());
   part.settled = true;
   run_.context.progress.blob_ended(part.progress_id, Progress::BlobEnd::kSent);

@@ -42,8 +42,9 @@ class BlobPlacement {
   struct Part;
   struct Transfer;
   [[nodiscard]] Task<Result<void>> open_part(oci::Descriptor blob, Part* part);
-  [[nodiscard]] Task<Result<oci::UploadStart>> open(const oci::Descriptor& blob, Delivery& delivery,
-                                                    bool patient);
+  [[nodiscard]] Task<Result<oci::UploadStart>> open(const oci::Descriptor& blob, Part& part);
+  [[nodiscard]] Task<Result<oci::UploadStart>> open_new(const oci::Descriptor& blob,
+                                                        Delivery& delivery, bool patient);
   [[nodiscard]] Task<Result<oci::UploadStart>> look(const oci::Descriptor& blob,
                                                     Delivery& delivery);
   [[nodiscard]] Task<void> send(const oci::Descriptor& blob, std::vector<Part>& parts,

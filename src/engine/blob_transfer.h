@@ -4,15 +4,18 @@
 #include <functional>
 #include <vector>
 
+#include "engine/checkpoints.h"
 #include "engine/context.h"
 #include "oci/store.h"
+#include "storage/journal.h"
 
 namespace transship::engine {
 
 /// What became of one target.
 struct BlobOutcome {
   Result<void> result;
-  std::uint64_t bytes_sent = 0;  ///< Over all attempts.
+  std::uint64_t bytes_sent = 0;     ///< Over all attempts.
+  std::uint64_t bytes_resumed = 0;  ///< Of an interrupted run: not sent again.
   std::uint32_t attempts = 0;
   bool detached = false;  ///< Was too slow for the others, and read the source by itself.
 };
@@ -26,6 +29,10 @@ struct BlobTransferResult {
 struct BlobTarget {
   oci::TargetRepository* repository = nullptr;
   oci::UploadSession session;
+  /// Where the session has bytes already: states of what it was given. `left`: by a run whose row
+  /// is in the journal.
+  Checkpoints given{};
+  bool left = false;
   std::uint64_t progress_id = 0;
   /// Called on the control shard as soon as this target's part has ended, while others still move.
   /// May be empty; what it is told is in the transfer's result too.
@@ -39,10 +46,13 @@ struct BlobTarget {
 /// go wrong in between is handled here: a source that breaks is read on from where it broke, an
 /// upload that breaks goes on from what the target has, or starts again; a target far slower than
 /// the others is detached and served by a reader of its own (design 5); one target's end does not
-/// touch the others. On the control shard; bytes move on the shard that Shards::pick names.
+/// touch the others. An upload that has bytes already is gone on with from there. `journal`: where
+/// a later run finds what it needs to do the same; may be null. On the control shard; bytes move on
+/// the shard that Shards::pick names.
 [[nodiscard]] Task<BlobTransferResult> transfer_blob(const Context& context,
                                                      oci::SourceRepository& source,
                                                      const oci::Descriptor& blob,
-                                                     std::vector<BlobTarget> targets);
+                                                     std::vector<BlobTarget> targets,
+                                                     storage::Journal* journal = nullptr);
 
 }  // namespace transship::engine

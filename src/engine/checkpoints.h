@@ -32,6 +32,14 @@ class Checkpoints {
     states_.erase(std::ranges::upper_bound(states_, offset, {}, &oci::HashState::length),
                   states_.end());
   }
+  /// False: both have a state at some length, and these differ.
+  bool agrees_with(const Checkpoints& other) const;
+  /// Drops what `other` does not have too.
+  void keep_common(const Checkpoints& other);
+  /// Those behind `offset`, in order.
+  std::vector<oci::HashState> after(std::uint64_t offset) const {
+    return {std::ranges::upper_bound(states_, offset, {}, &oci::HashState::length), states_.end()};
+  }
   void clear() { states_.clear(); }
   std::size_t size() const { return states_.size(); }
 
@@ -45,6 +53,20 @@ inline bool same_state(const oci::HashState& a, const oci::HashState& b) {
   const std::size_t block = a.algorithm == oci::Algorithm::kSha256 ? 64 : 128;
   const auto tail = static_cast<std::ptrdiff_t>(a.length % block);
   return std::equal(a.tail.begin(), a.tail.begin() + tail, b.tail.begin());
+}
+
+inline bool Checkpoints::agrees_with(const Checkpoints& other) const {
+  return std::ranges::all_of(states_, [&](const oci::HashState& state) {
+    const auto theirs = other.at_or_after(state.length);
+    return !theirs || theirs->length != state.length || same_state(*theirs, state);
+  });
+}
+
+inline void Checkpoints::keep_common(const Checkpoints& other) {
+  std::erase_if(states_, [&](const oci::HashState& state) {
+    const auto theirs = other.at_or_after(state.length);
+    return !theirs || !same_state(*theirs, state);
+  });
 }
 
 /// Where a body's reading starts, and what is known of the bytes before.

@@ -11,6 +11,7 @@ Task<Report> copy_artifact(const Context& context, oci::SourceRepository& source
                            oci::ManifestName root, std::vector<CopyTarget> targets,
                            const CopyOptions& options) {
   RunState run(context, options.dry_run);
+  run.uploads = options.uploads;
   ReportKeeper keeper(run, source, targets);
   SourceView view(run, source);
   BlobPlacement blobs(run, source);

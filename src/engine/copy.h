@@ -7,6 +7,7 @@
 #include "engine/context.h"
 #include "engine/report.h"
 #include "oci/store.h"
+#include "storage/journal.h"
 
 namespace transship::engine {
 
@@ -20,6 +21,7 @@ struct CopyOptions {
   std::vector<oci::Platform> platforms;  ///< Empty: all, digests stay as they are.
   bool overwrite = true;                 ///< Of target tags that exist with another digest.
   bool dry_run = false;
+  storage::Journal* uploads = nullptr;  ///< Where uploads in flight are kept; or nothing.
 };
 
 /// One place to copy to.

@@ -26,7 +26,9 @@ class CopyAll {
         targets_(targets),
         options_(options),
         executor_(std::move(executor)),
-        artifacts_(kArtifacts) {}
+        artifacts_(kArtifacts) {
+    run_.uploads = options.uploads;
+  }
 
   Task<Report> run();
 

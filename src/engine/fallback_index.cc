@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/put_manifest.h"
 #include "engine/retry.h"
 #include "oci/manifest.h"
 
@@ -65,7 +66,7 @@ Task<Result<void>> Update::write_once(const Entries& entries) {
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
   Result<oci::PutOutcome> put =
       co_await with_retries<oci::PutOutcome>(run_.context, "write " + what_, [&] {
-        return delivery_.target->repository->put_manifest(oci::ManifestName::by_tag(tag_), index);
+        return put_manifest(*delivery_.target->repository, oci::ManifestName::by_tag(tag_), index);
       });
   if (!put) co_return std::unexpected(std::move(put).error());
   ++delivery_.totals.manifests_put;

@@ -31,7 +31,31 @@ Pipe& Feed::make_pipe(Lineage lineage) {
   return *pipe_;
 }
 
-void Feed::start() { reading_.spawn(run()); }
+void Feed::start() {
+  reading_.spawn(run());
+  if (on_checkpoints_) reading_.spawn(watch_checkpoints());
+}
+
+Task<Result<void>> Feed::watch_checkpoints() {
+  std::uint64_t known = 0;
+  bool ended = false;
+  co_await on_shard(shard_, [&] { known = pipe_->start(); });
+  while (!ended) {
+    TS_CO_TRY(co_await await_on_shard(shard_, pipe_->checkpoint_after(known)));
+    std::vector<oci::HashState> fresh;
+    std::vector<const Cursor*> readers;
+    co_await on_shard(shard_, [&] {
+      const std::uint64_t newest = pipe_->checkpoint();
+      // Behind what was known: the body is read anew, as its bytes were wrong.
+      fresh = pipe_->trail().after(newest < known ? 0 : known);
+      readers.assign(pipe_->readers().begin(), pipe_->readers().end());
+      known = newest;
+      ended = pipe_->state() == Pipe::State::kVerified || pipe_->state() == Pipe::State::kFailed;
+    });
+    if (!fresh.empty()) co_await on_checkpoints_(std::move(readers), std::move(fresh));
+  }
+  co_return Result<void>{};
+}
 
 Task<void> Feed::stop() {
   reading_.cancel();

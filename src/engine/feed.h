@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/task_group.h"
 #include "engine/context.h"
@@ -19,6 +21,11 @@ class Feed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
+  /// Told of checkpoints as the pipe passes them, with the cursors that were reading it then.
+  using OnCheckpoints =
+      std::function<Task<void>(std::vector<const Cursor*>, std::vector<oci::HashState>)>;
+  /// Before `start`. Called on the control shard.
+  void on_checkpoints(OnCheckpoints tell) { on_checkpoints_ = std::move(tell); }
   /// On the shard, before `start`: cursors are attached to it next.
   Pipe& make_pipe(Lineage lineage);
   /// On the control shard.
@@ -39,6 +46,7 @@ class Feed {
   };
   Task<Look> look();
   Task<Result<void>> run();
+  Task<Result<void>> watch_checkpoints();
   Task<Result<void>> read_on(std::uint64_t offset);
   Task<Result<void>> read_from_zero(std::uint64_t skip);
   Task<Result<void>> give_inline();
@@ -53,6 +61,7 @@ class Feed {
   std::unique_ptr<Pipe> pipe_;
   TaskGroup reading_;
   Retry retry_;
+  OnCheckpoints on_checkpoints_;
   std::uint64_t best_ = 0;  // progress that counted last
   bool ranges_work_ = true;
   std::uint64_t source_bytes_ = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/put_manifest.h"
 #include "engine/retry.h"
 
 namespace transship::engine {
@@ -98,7 +99,7 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put_once(oci::ManifestName name,
   Result<oci::PutOutcome> done =
       co_await with_retries<oci::PutOutcome>(run_.context, "push " + describe(name, delivery), [&] {
         ++attempts;
-        return delivery.target->repository->put_manifest(name, *content.manifest);
+        return put_manifest(*delivery.target->repository, name, *content.manifest);
       });
   if (attempts > 1) delivery.totals.retries += attempts - 1;
   if (!done) {

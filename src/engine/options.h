@@ -15,8 +15,12 @@ struct Options {
   std::chrono::milliseconds item_deadline{3'600'000};
   std::size_t blobs_in_flight = 32;  ///< Over all artifacts of a run.
   std::size_t manifests_in_flight = 64;
-  std::size_t ring_bytes = 512U << 10U;           ///< Per blob; less when memory is short.
-  std::uint64_t checkpoint_bytes = 16ULL << 20U;  ///< A chunk: the interval of hash checkpoints.
+  std::size_t ring_bytes = 512U << 10U;  ///< Per blob; less when memory is short.
+  /// The interval of hash checkpoints: half a chunk, so that what a kill costs stays below a chunk
+  /// of 16 MiB with all that was in buffers.
+  std::uint64_t checkpoint_bytes = 8ULL << 20U;
+  /// Blobs above this are gone on with by a later run: a smaller one is no more than a chunk.
+  std::uint64_t resumable_bytes = 16ULL << 20U;
   std::chrono::milliseconds slow_target_after{2'000};  ///< design 5: when a target is detached.
   std::uint64_t random_seed = 0;                       ///< Of the jitter; 0: from the machine.
 };

@@ -47,6 +47,13 @@ void Cursor::arm() {
   if (pipe_ != nullptr) failure_ = pipe_->failure_;
 }
 
+bool Cursor::due() {
+  const bool ready = failure_ || (pipe_ != nullptr && (pipe_->available(*this) > 0 ||
+                                                       pipe_->state_ == Pipe::State::kVerified));
+  if (!ready) waiting_ = true;
+  return ready;
+}
+
 void Cursor::wake() {
   if (!std::exchange(waiting_, false)) return;
   if (waker_) waker_();
@@ -69,6 +76,7 @@ Pipe::Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci:
       trail_(std::move(lineage.trail)),
       witness_(std::move(lineage.witness)),
       hashed_(lineage.start.length),
+      start_(lineage.start.length),
       checkpoint_(lineage.start.length),
       keep_all_(blob.size - lineage.start.length <= options.ring_bytes),
       settled_(executor_) {
@@ -159,6 +167,7 @@ void Pipe::note_state(const oci::HashState& state) {
   if (state.length - checkpoint_ < options_.checkpoint_bytes) return;
   trail_.add(state);
   checkpoint_ = state.length;
+  settled_.notify_all();
 }
 
 void Pipe::conclude() {
@@ -217,6 +226,13 @@ Task<Result<void>> Pipe::settled() {
   co_return Result<void>{};
 }
 
+Task<Result<void>> Pipe::checkpoint_after(std::uint64_t known) {
+  while (checkpoint_ == known && (state_ == State::kOpen || state_ == State::kWrongHash)) {
+    TS_CO_TRY(co_await settled_.wait());
+  }
+  co_return Result<void>{};
+}
+
 void Pipe::restart() {
   assert(state_ == State::kWrongHash);
   hash_.reset();
@@ -238,6 +254,10 @@ void Pipe::attach(Cursor& cursor, std::uint64_t offset) {
   fan_out_.reset();
   account();
   if (failure_) cursor.cut(*failure_);
+  if (state_ == State::kWrongHash) {  // What an earlier run left is wrong to its last byte.
+    cursor.offset_ = 0;
+    cursor.cut(failure());
+  }
   if (available(cursor) > 0) cursor.wake();
 }
 

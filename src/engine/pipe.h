@@ -19,7 +19,7 @@ class Pipe;
 
 struct PipeOptions {
   std::size_t ring_bytes = 1U << 20U;
-  std::uint64_t checkpoint_bytes = 16ULL << 20U;
+  std::uint64_t checkpoint_bytes = 8ULL << 20U;
   /// So many bodies with a wrong hash are forgiven: the next one is final (protocol.md 10, 1).
   std::size_t wrong_hashes_forgiven = 2;
 };
@@ -47,6 +47,8 @@ class Cursor final : public BodySource {
   const std::optional<Error>& failed() const { return failure_; }
   /// A new upload may read, from where the pipe put it.
   void arm();
+  /// Bytes can be read, or the end, or a failure; if not, the waker is called once it is so.
+  bool due();
   const Pace& pace() const { return pace_; }
 
  private:
@@ -117,6 +119,14 @@ class Pipe final : public BodySink {
   bool complete() const { return written() == size(); }
   /// Waits until the state is not kOpen any more.
   [[nodiscard]] Task<Result<void>> settled();
+  /// Offset of the first byte that it reads, or read before it started over.
+  std::uint64_t start() const { return start_; }
+  /// Offset of the newest checkpoint, or of the start.
+  std::uint64_t checkpoint() const { return checkpoint_; }
+  const Checkpoints& trail() const { return trail_; }
+  const std::vector<Cursor*>& readers() const { return cursors_; }
+  /// Waits until the newest checkpoint is another one than that at `known`, or none will come.
+  [[nodiscard]] Task<Result<void>> checkpoint_after(std::uint64_t known);
   /// After kWrongHash: all from zero. Cursors stand at zero, and need `arm`.
   void restart();
 
@@ -145,6 +155,7 @@ class Pipe final : public BodySink {
   std::optional<oci::HashState> witness_;
   std::optional<oci::HashStream> hash_;
   std::uint64_t hashed_;
+  std::uint64_t start_;
   std::uint64_t checkpoint_;  // where the newest one is, or the start
   std::uint64_t received_ = 0;
   std::uint64_t skip_ = 0;

@@ -37,6 +37,7 @@ std::string_view to_string(ItemOutcome outcome) {
 
 void Totals::add(const Totals& more) {
   bytes_sent += more.bytes_sent;
+  bytes_resumed += more.bytes_resumed;
   bytes_mounted += more.bytes_mounted;
   bytes_skipped += more.bytes_skipped;
   blobs_sent += more.blobs_sent;

@@ -24,6 +24,8 @@ std::string_view to_string(ItemOutcome outcome);
 struct Totals {
   std::uint64_t bytes_sent = 0, bytes_mounted = 0, bytes_skipped = 0;
   std::uint64_t blobs_sent = 0, blobs_mounted = 0, blobs_skipped = 0;
+  /// Of blobs sent: what an interrupted run had sent before.
+  std::uint64_t bytes_resumed = 0;
   std::uint64_t blobs_asked = 0;  ///< One request each, before anything is sent.
   std::uint64_t manifests_put = 0, manifests_skipped = 0, tags_put = 0, retries = 0;
   void add(const Totals& more);

@@ -60,6 +60,8 @@ struct RunState {
   bool dry_run;
   /// What earlier runs saw of blobs, for mounts; or nothing.
   storage::Journal* journal = nullptr;
+  /// Where uploads in flight are kept for a later run; or nothing.
+  storage::Journal* uploads = nullptr;
   Presence blobs;
   Presence manifests;
   Slots blob_slots;

@@ -15,7 +15,7 @@ class SyncPass {
         discovery_(run_, stores, job),
         repositories_(options.repositories_in_flight),
         executor_(std::move(executor)) {
-    run_.journal = journal;
+    run_.journal = run_.uploads = journal;
   }
 
   Task<Report> run();

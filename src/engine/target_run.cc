@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/event.h"
+#include "base/fault_point.h"
 #include "engine/feed.h"
 #include "engine/on_shard.h"
 #include "engine/transfer.h"
@@ -28,6 +30,17 @@ Task<Result<void>> proven(const Cursor& cursor) {
   co_return Result<void>{};
 }
 
+// On the shard: waits until there is something to send. What a target has already is read first,
+// which may take longer than a server waits for a body.
+Task<Result<void>> bytes_due(Cursor& cursor) {
+  Event more(cursor.executor());
+  cursor.set_waker([&more] { more.notify_all(); });
+  Result<void> waited;
+  while (waited && !cursor.due()) waited = co_await more.wait();
+  cursor.set_waker({});
+  co_return waited;
+}
+
 }  // namespace
 
 TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
@@ -36,12 +49,25 @@ TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
       cursor_(std::make_unique<Cursor>(
           transfer.shard(), [progress = &transfer.context().progress, id = target_.progress_id](
                                 std::uint64_t bytes) { progress->moved(id, bytes); })),
-      retry_(transfer.context(), describe(transfer, target_)) {
+      retry_(transfer.context(), describe(transfer, target_)),
+      record_(transfer.journal(), target_.repository->id().to_string(), transfer.blob().digest,
+              target_.left) {
   if (target_.session.offset > transfer_.blob().size) {
     open_ = false;
     target_.session = {};
   }
-  highest_ = best_ = target_.session.offset;
+  highest_ = best_ = outcome.bytes_resumed = target_.session.offset;
+  // The row is this run's from now on.
+  if (open_ && target_.left) record_.note(target_.session, {});
+}
+
+Task<void> TargetRun::start_again() {
+  co_await discard_session();
+  highest_ = best_ = 0;
+}
+
+void TargetRun::keep(const std::vector<oci::HashState>& states) {
+  if (open_ && !ended_) record_.note(target_.session, states);
 }
 
 void TargetRun::note_detached() {
@@ -60,6 +86,9 @@ Error TargetRun::named(Error error) const {
 
 Task<Result<void>> TargetRun::run() {
   outcome.result = co_await attempts();
+  ended_ = true;
+  // What was cut off by a signal is gone on with by the next run.
+  if (outcome.result) record_.forget();
   outcome.bytes_sent = co_await transfer_.leave(*cursor_);
   if (target_.on_end) target_.on_end(outcome);
   co_return Result<void>{};
@@ -97,8 +126,15 @@ Task<Result<void>> TargetRun::send() {
     // Nothing is left to hold back: the commit itself waits for the hash.
     TS_CO_TRY(co_await await_on_shard(transfer_.shard(), proven(*cursor_)));
   }
+  if (target_.session.offset > 0) {
+    TS_CO_TRY(co_await await_on_shard(transfer_.shard(), bytes_due(*cursor_)));
+  }
   ++outcome.attempts;
-  co_return co_await target_.repository->upload(target_.session, transfer_.blob(), *cursor_);
+  fault_point<"blob-commit.before">();
+  Result<void> sent =
+      co_await target_.repository->upload(target_.session, transfer_.blob(), *cursor_);
+  if (sent) fault_point<"blob-commit.after">();
+  co_return sent;
 }
 
 Task<Result<TargetRun::Next>> TargetRun::after(Error error) {
@@ -170,6 +206,8 @@ Task<Result<void>> TargetRun::resync() {
 
 Task<void> TargetRun::discard_session() {
   if (!std::exchange(open_, false)) co_return;
+  record_.forget();
+  outcome.bytes_resumed = 0;
   co_await target_.repository->cancel_upload(std::exchange(target_.session, {}));
 }
 

@@ -4,7 +4,9 @@
 
 #include "engine/blob_transfer.h"
 #include "engine/pipe.h"
+#include "engine/resume.h"
 #include "engine/retry.h"
+#include "engine/upload_record.h"
 
 namespace transship::engine {
 
@@ -20,7 +22,14 @@ class TargetRun {
   [[nodiscard]] Task<Result<void>> run();
 
   Cursor& cursor() { return *cursor_; }
+  /// The same to compare with; null once it is dropped.
+  const Cursor* reader() const { return cursor_.get(); }
   std::uint64_t first_offset() const { return target_.session.offset; }
+  Given given() const { return {target_.session.offset, &target_.given}; }
+  /// Before `run`: what the session holds cannot be proven.
+  [[nodiscard]] Task<void> start_again();
+  /// What the upload was given is kept for a later run, with these states of it.
+  void keep(const std::vector<oci::HashState>& states);
   /// On the shard, at the end.
   void drop_cursor() { cursor_.reset(); }
   /// It reads the source by itself now, as it is too slow for the others.
@@ -45,7 +54,9 @@ class TargetRun {
   BlobTarget target_;
   std::unique_ptr<Cursor> cursor_;
   Retry retry_;
-  bool open_ = true;                         // there is a session
+  UploadRecord record_;
+  bool open_ = true;  // there is a session
+  bool ended_ = false;
   std::uint64_t highest_ = 0;                // that this session can have
   std::uint64_t best_ = 0;                   // progress that counted last
   std::optional<std::uint64_t> refused_at_;  // offset of the last kRange

@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/on_shard.h"
+#include "engine/resume.h"
 #include "engine/target_run.h"
 
 namespace transship::engine {
 
 Transfer::Transfer(const Context& context, oci::SourceRepository& source,
-                   const oci::Descriptor& blob, std::vector<BlobTarget> targets, Executor shard)
-    : context_(context), source_(source), blob_(blob), shard_(std::move(shard)) {
+                   const oci::Descriptor& blob, std::vector<BlobTarget> targets,
+                   storage::Journal* journal, Executor shard)
+    : context_(context), source_(source), blob_(blob), journal_(journal), shard_(std::move(shard)) {
   for (BlobTarget& target : targets) {
     runs_.push_back(std::make_unique<TargetRun>(*this, std::move(target)));
   }
@@ -17,7 +21,24 @@ Transfer::Transfer(const Context& context, oci::SourceRepository& source,
 
 Transfer::~Transfer() = default;
 
-Feed& Transfer::new_feed() { return feeds_.emplace_back(context_, source_, blob_, shard_); }
+Feed& Transfer::new_feed() {
+  Feed& feed = feeds_.emplace_back(context_, source_, blob_, shard_);
+  if (journal_ != nullptr) {
+    feed.on_checkpoints(
+        [this](std::vector<const Cursor*> readers, std::vector<oci::HashState> states) {
+          return keep(std::move(readers), std::move(states));
+        });
+  }
+  return feed;
+}
+
+// Written at once, in the transaction of all that waits: a kill then costs the bytes since.
+Task<void> Transfer::keep(std::vector<const Cursor*> readers, std::vector<oci::HashState> states) {
+  for (const auto& run : runs_) {
+    if (std::ranges::find(readers, run->reader()) != readers.end()) run->keep(states);
+  }
+  co_await journal_->flush();
+}
 
 Task<BlobTransferResult> Transfer::run() {
   co_await open();
@@ -37,9 +58,16 @@ Task<BlobTransferResult> Transfer::run() {
 }
 
 Task<void> Transfer::open() {
+  std::vector<Given> given;
+  for (const auto& run : runs_) given.push_back(run->given());
+  std::optional<Lineage> lineage = joint_lineage(blob_.digest.algorithm(), given);
+  if (!lineage) {
+    for (auto& run : runs_) co_await run->start_again();
+    lineage = Lineage::from_zero(blob_.digest.algorithm());
+  }
   Feed& shared = new_feed();
   co_await on_shard(shard_, [&] {
-    Pipe& pipe = shared.make_pipe(Lineage::from_zero(blob_.digest.algorithm()));
+    Pipe& pipe = shared.make_pipe(std::move(*lineage));
     for (auto& run : runs_) pipe.attach(run->cursor(), run->first_offset());
   });
   shared.start();
@@ -148,9 +176,9 @@ Task<bool> Transfer::detach_slow() {
 }
 
 Task<BlobTransferResult> transfer_blob(const Context& context, oci::SourceRepository& source,
-                                       const oci::Descriptor& blob,
-                                       std::vector<BlobTarget> targets) {
-  Transfer transfer(context, source, blob, std::move(targets),
+                                       const oci::Descriptor& blob, std::vector<BlobTarget> targets,
+                                       storage::Journal* journal) {
+  Transfer transfer(context, source, blob, std::move(targets), journal,
                     context.shards.at(context.shards.pick()));
   co_return co_await transfer.run();
 }

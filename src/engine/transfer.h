@@ -17,7 +17,7 @@ class Transfer {
  public:
   /// `shard`: where the bytes move.
   Transfer(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
-           std::vector<BlobTarget> targets, Executor shard);
+           std::vector<BlobTarget> targets, storage::Journal* journal, Executor shard);
   ~Transfer();
 
   [[nodiscard]] Task<BlobTransferResult> run();
@@ -25,6 +25,7 @@ class Transfer {
   const Context& context() const { return context_; }
   const oci::Descriptor& blob() const { return blob_; }
   const Executor& shard() const { return shard_; }
+  storage::Journal* journal() const { return journal_; }
 
   /// Puts `cursor` where its pipe has `offset`, else on a feed of its own. False: the target must
   /// start again from zero, as nothing proves what it holds.
@@ -35,6 +36,7 @@ class Transfer {
  private:
   Feed& new_feed();
   Task<void> open();
+  Task<void> keep(std::vector<const Cursor*> readers, std::vector<oci::HashState> states);
   Task<void> close();
   Task<Result<void>> watch();
   Task<bool> detach_slow();
@@ -45,6 +47,7 @@ class Transfer {
   const Context& context_;
   oci::SourceRepository& source_;
   oci::Descriptor blob_;
+  storage::Journal* journal_;
   Executor shard_;
   std::list<Feed> feeds_;  // the first is the shared one
   std::vector<std::unique_ptr<TargetRun>> runs_;

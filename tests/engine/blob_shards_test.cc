@@ -34,7 +34,7 @@ struct Threads {
       uploads.push_back(
           {.repository = &to, .session = std::get<oci::UploadSession>(std::move(opened))});
     }
-    Transfer transfer(context, source.repository("from"), blob, std::move(uploads),
+    Transfer transfer(context, source.repository("from"), blob, std::move(uploads), nullptr,
                       shards.at(shard));
     BlobTransferResult result = co_await transfer.run();
     for (auto& target : result.targets) TS_CO_TRY(std::move(target.result));
