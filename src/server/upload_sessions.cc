@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/file_hash.h"
 
 namespace transship::server {
 
@@ -122,18 +123,8 @@ Result<oci::Digest> hash_upload(const LayoutTree& tree, const UploadSession& ses
   const storage::File file(
       ::openat(tree.uploads(), session.file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file) return std::unexpected(errno_error(errno, "open an upload"));
-  oci::Hasher hasher(from);
-  std::vector<std::byte> piece(1U << 20U);
-  for (std::uint64_t at = from.length; at < session.offset;) {
-    const auto wanted = std::min<std::uint64_t>(piece.size(), session.offset - at);
-    const ssize_t n = ::pread(file.get(), piece.data(), wanted, static_cast<off_t>(at));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(errno_error(errno, "read an upload"));
-    if (n == 0) return fail(Errc::kIo, "an upload's file is shorter than it was");
-    hasher.update(std::span(piece).first(static_cast<std::size_t>(n)));
-    at += static_cast<std::uint64_t>(n);
-  }
-  return hasher.finish();
+  TS_TRY(const oci::HashState whole, storage::hash_file(file.get(), from, session.offset));
+  return oci::Hasher(whole).finish();
 }
 
 }  // namespace transship::server

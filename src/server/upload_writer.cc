@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <deque>
 #include <optional>
 
 #include "base/event.h"
@@ -103,6 +104,12 @@ class SlotWriter {
     bool writing = false;
   };
 
+  struct Piece {
+    Slot* slot;
+    std::span<const std::byte> bytes;
+    std::uint64_t at;
+  };
+
   bool in_use(const Slot& slot) const { return slot.writing || (stream_ && hashed_ < slot.end); }
 
   void give(Slot& slot, std::size_t bytes) {
@@ -112,20 +119,27 @@ class SlotWriter {
     slot.end = received_;
     slot.writing = true;
     if (stream_) stream_->push(span);
-    writes_.spawn(write(slot, span, at));
+    queue_.push_back({&slot, span, at});
+    if (queue_.size() == 1) writes_.spawn(write_queued());
   }
 
-  Task<Result<void>> write(Slot& slot, std::span<const std::byte> bytes, std::uint64_t at) {
-    const auto written = co_await files_->write_at(file_, bytes, at);
-    slot.writing = false;
-    if (!written) {
-      if (!failure_) failure_ = written.error();
-      good_ = std::min(good_.value_or(at), at);
-    } else if (!good_) {
-      // Status requests see progress; slots may end out of order, so only what is next counts.
-      if (session_->offset == at) session_->offset = at + bytes.size();
+  // One write at a time, in order: when the server is killed, all that the file has is whole, and
+  // its size is where the session goes on.
+  Task<Result<void>> write_queued() {
+    while (!queue_.empty()) {
+      const Piece& next = queue_.front();
+      if (!failure_) {
+        if (auto written = co_await files_->write_at(file_, next.bytes, next.at); !written) {
+          failure_ = written.error();
+          good_ = next.at;
+        } else {
+          session_->offset = next.at + next.bytes.size();
+        }
+      }
+      next.slot->writing = false;
+      queue_.pop_front();
+      changed_.notify_all();
     }
-    changed_.notify_all();
     co_return Result<void>{};
   }
 
@@ -149,6 +163,7 @@ class SlotWriter {
   std::uint64_t begin_;
   std::uint64_t received_ = 0, hashed_ = 0;
   std::array<Slot, kSlots> slots_;
+  std::deque<Piece> queue_;  // at most one a slot; the first is being written
   Event changed_;
   std::optional<Error> failure_;
   std::optional<std::uint64_t> good_;  ///< Where the file ends to be good, after a failed write.

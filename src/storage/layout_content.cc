@@ -1,12 +1,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+#include <functional>
 
+#include "base/fault_point.h"
 #include "base/text.h"
 #include "oci/digest.h"
 #include "storage/layout_files.h"
@@ -18,14 +21,14 @@ namespace transship::storage {
 namespace {
 
 constexpr std::string_view kUploadPrefix = ".upload-";
-// An upload that nobody has written to for so long belongs to a run that is over.
+// An upload that nobody has written to for so long is not gone on with.
 constexpr std::int64_t kStaleSeconds = 24L * 3600;
 
 bool is_hex(std::string_view text, std::size_t length) {
   return text.size() == length && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-// The location comes back from a journal, that is from disk: nothing but our own form is opened.
+// The location comes back through the engine: nothing but our own form is opened.
 bool is_upload_of(std::string_view location, const std::string& blob) {
   const std::size_t slash = blob.rfind('/');
   const std::string stem =
@@ -46,6 +49,22 @@ bool is_upload(std::string_view location) {
 
 std::unexpected<Error> unknown_upload(std::string_view location) {
   return fail(Errc::kUploadUnknown, "no such upload: " + printable(location));
+}
+
+std::string upload_location(const oci::Digest& digest, const std::string& name) {
+  return fmt::format("blobs/{}/{}", to_string(digest.algorithm()), name);
+}
+
+// Temporary files of uploads, of this run and of others.
+void for_each_upload(int directory, const std::function<void(const std::string&)>& see) {
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const stream = copy < 0 ? nullptr : ::fdopendir(copy);
+  if (stream == nullptr) return;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string name = entry->d_name;
+    if (name.starts_with(kUploadPrefix)) see(name);
+  }
+  ::closedir(stream);
 }
 
 template <class T>
@@ -109,16 +128,34 @@ Result<void> LayoutFiles::write_manifest(const oci::Manifest& manifest) const {
   return within(write(), name_, "write manifest " + manifest.digest.to_string());
 }
 
-Result<std::string> LayoutFiles::start_upload(const oci::Descriptor& blob) const {
-  auto begin = [&]() -> Result<std::string> {
+Result<LayoutFiles::Upload> LayoutFiles::start_upload(const oci::Descriptor& blob) const {
+  auto begin = [&]() -> Result<Upload> {
     TS_TRY(const File directory, algorithm_directory(blob.digest.algorithm()));
+    if (auto left = left_upload(directory.get(), blob)) return std::move(*left);
     const std::string name = temporary_name(std::string(kUploadPrefix) + blob.digest.hex());
-    const File file(
-        ::openat(directory.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    File file(::openat(directory.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!file) return std::unexpected(errno_error(errno, "create a temporary file"));
-    return fmt::format("blobs/{}/{}", to_string(blob.digest.algorithm()), name);
+    // Where there are no locks, nobody can take it either.
+    (void)::flock(file.get(), LOCK_EX | LOCK_NB);
+    return Upload{.location = upload_location(blob.digest, name), .file = std::move(file)};
   };
   return within(begin(), name_, blob_label(blob.digest));
+}
+
+std::optional<LayoutFiles::Upload> LayoutFiles::left_upload(int directory,
+                                                            const oci::Descriptor& blob) const {
+  const std::string stem = std::string(kUploadPrefix) + blob.digest.hex() + "-";
+  std::optional<Upload> best;
+  for_each_upload(directory, [&](const std::string& name) {
+    if (!name.starts_with(stem) || !is_upload(upload_location(blob.digest, name))) return;
+    auto file = open_beneath(directory, name, O_RDWR);
+    if (!file || ::flock(file->get(), LOCK_EX | LOCK_NB) != 0) return;
+    const auto size = file_size(file->get());
+    if (!size || *size == 0 || *size > blob.size || (best && best->size >= *size)) return;
+    best = Upload{
+        .location = upload_location(blob.digest, name), .file = std::move(*file), .size = *size};
+  });
+  return best;
 }
 
 Result<File> LayoutFiles::open_upload(const std::string& location) const {
@@ -141,10 +178,12 @@ Result<void> LayoutFiles::commit_upload(const std::string& location,
       return fail(Errc::kSizeMismatch,
                   fmt::format("{} bytes arrived, its descriptor says {}", size, blob.size));
     }
+    fault_point<"layout-blob.before">();
     if (::renameat(directory.get(), from.c_str(), directory.get(), blob.digest.hex().c_str()) !=
         0) {
       return std::unexpected(errno_error(errno, "rename"));
     }
+    fault_point<"layout-blob.after">();
     return sync_directory(directory.get());
   };
   return within(commit(), name_, "commit " + blob_label(blob.digest));
@@ -159,18 +198,13 @@ void LayoutFiles::remove_upload(const std::string& location) const {
 }
 
 void LayoutFiles::remove_stale_uploads(int directory) const {
-  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const stream = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (stream == nullptr) return;
-  while (const dirent* entry = ::readdir(stream)) {
-    if (!std::string_view(entry->d_name).starts_with(kUploadPrefix)) continue;
+  for_each_upload(directory, [directory](const std::string& name) {
     struct stat about{};
-    if (::fstatat(directory, entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (::fstatat(directory, name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) return;
     if (about.st_mtime + kStaleSeconds < std::time(nullptr)) {
-      ::unlinkat(directory, entry->d_name, 0);
+      ::unlinkat(directory, name.c_str(), 0);
     }
-  }
-  ::closedir(stream);
+  });
 }
 
 }  // namespace transship::storage

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "base/fault_point.h"
 #include "oci/digest.h"
 
 namespace transship::storage {
@@ -186,7 +187,10 @@ Result<void> LayoutFiles::edit_index(const std::vector<LayoutEdit>& edits) const
     TS_TRY(const std::string text, read_file(root_.get(), kIndexFile, limits_.max_index_bytes));
     TS_TRY(const auto edited, edit_layout_index(text, edits, is_referrer, limits_.max_index_bytes));
     if (!edited) return {};
-    return durable_write(root_.get(), kIndexFile, *edited);
+    fault_point<"layout-index.before">();
+    TS_TRY(durable_write(root_.get(), kIndexFile, *edited));
+    fault_point<"layout-index.after">();
+    return {};
   };
   auto done = edit();
   if (done) return {};

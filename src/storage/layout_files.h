@@ -68,7 +68,14 @@ class LayoutFiles {
 
   // Uploads: temporary files beside their blobs. A location ("blobs/sha256/.upload-<hex>-<random>")
   // that is not this blob's, or not of that form, is kUploadUnknown.
-  Result<std::string> start_upload(const oci::Descriptor& blob) const;
+  struct Upload {
+    std::string location;
+    /// Open, and locked as long as it is: no other run takes the upload for one that was left.
+    File file;
+    std::uint64_t size = 0;  ///< Bytes that an interrupted run left there.
+  };
+  /// The longest that an interrupted run left, not longer than the blob; else a new one.
+  Result<Upload> start_upload(const oci::Descriptor& blob) const;
   Result<File> open_upload(const std::string& location) const;
   /// The file's name becomes the blob's, durably; kSizeMismatch unless it is complete. The caller
   /// has synced its bytes.
@@ -85,6 +92,7 @@ class LayoutFiles {
   Result<void> prepare() const;
   Result<File> algorithm_directory(oci::Algorithm algorithm) const;
   void remove_stale_uploads(int directory) const;
+  std::optional<Upload> left_upload(int directory, const oci::Descriptor& blob) const;
 
   File root_;
   std::string name_;

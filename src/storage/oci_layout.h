@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ struct OciLayoutOptions {
 /// text; one put by digest is listed without a name until a name, or an index that holds it, leads
 /// to it; referrers stay listed, as only that leads to them. index.json is read again whenever it
 /// changed, as other processes may write; writes are made under a lock file and replace it whole.
-/// Content is committed by rename after fsync.
+/// Content is committed by rename after fsync. What an interrupted run left of a blob is gone on
+/// with, hashed again: a file may have lost what was not synced.
 ///
 /// Lives on the control shard, the executor of `files`; bodies move on theirs. What blocks runs on
 /// the pool. `files` and `pool` outlive it.
@@ -90,8 +92,12 @@ class OciLayout final : public oci::TargetRepository {
   Task<Result<void>> receive(oci::UploadSession& session, const oci::Descriptor& blob,
                              BodySource& body);
 
+  Task<Result<oci::HashState>> hash_left(int file, oci::Algorithm algorithm, std::uint64_t size);
+
   FileIo& files_;
   WorkerPool& pool_;
+  /// Locked files of the uploads in flight, by location.
+  std::map<std::string, File> uploads_;
   std::shared_ptr<LayoutFiles> layout_;
   OciLayoutOptions options_;
   bool writable_;

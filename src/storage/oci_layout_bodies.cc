@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "storage/body_pump.h"
+#include "storage/file_hash.h"
 #include "storage/oci_layout.h"
 
 // Blobs and uploads of OciLayout.
@@ -17,6 +18,8 @@ namespace {
 // One read or write of a file. More gains nothing on a page cache, and every body in flight holds
 // one of these.
 constexpr std::uint64_t kPiece = 256U << 10U;
+// Between two looks at whether the run was cancelled.
+constexpr std::uint64_t kHashedAtOnce = 64U << 20U;
 
 Task<Result<void>> write_all(BodySink& sink, AwaitableBody<BodySink>& body,
                              std::span<const std::byte> bytes) {
@@ -160,10 +163,28 @@ Task<Result<oci::UploadStart>> OciLayout::start_upload(const oci::Descriptor& bl
   TS_CO_TRY(const bool there,
             co_await pool_.run([layout = layout_, wanted] { return layout->has_blob(wanted); }));
   if (there) co_return oci::BlobPresent{};
-  TS_CO_TRY(auto location, co_await pool_.run([layout = layout_, wanted] {
-    return layout->start_upload(wanted);
-  }));
-  co_return oci::UploadSession{.location = std::move(location)};
+  TS_CO_TRY(auto upload, co_await pool_.run(
+                             [layout = layout_, wanted] { return layout->start_upload(wanted); }));
+  oci::UploadSession session{.location = upload.location, .found_again = true};
+  const int fd = upload.file.get();
+  uploads_.insert_or_assign(upload.location, std::move(upload.file));
+  if (upload.size > 0) {
+    TS_CO_TRY(session.found, co_await hash_left(fd, wanted.digest.algorithm(), upload.size));
+    session.offset = upload.size;
+  }
+  co_return session;
+}
+
+Task<Result<oci::HashState>> OciLayout::hash_left(int file, oci::Algorithm algorithm,
+                                                  std::uint64_t size) {
+  oci::HashState state = oci::HashState::initial(algorithm);
+  while (state.length < size) {
+    TS_CO_TRY(co_await check_cancelled());
+    const std::uint64_t end = std::min(size, state.length + kHashedAtOnce);
+    TS_CO_TRY(state,
+              co_await pool_.run([file, state, end] { return hash_file(file, state, end); }));
+  }
+  co_return state;
 }
 
 Task<Result<void>> OciLayout::receive(oci::UploadSession& session, const oci::Descriptor& blob,
@@ -192,9 +213,11 @@ Task<Result<void>> OciLayout::upload(oci::UploadSession& session, const oci::Des
     co_return std::unexpected(std::move(received).error().within(
         fmt::format("{}: write blob {}", layout_->name(), wanted.digest.to_string())));
   }
-  co_return co_await pool_.run([layout = layout_, location = session.location, wanted] {
+  auto committed = co_await pool_.run([layout = layout_, location = session.location, wanted] {
     return layout->commit_upload(location, wanted);
   });
+  if (committed) uploads_.erase(session.location);
+  co_return committed;
 }
 
 Task<Result<void>> OciLayout::upload_status(oci::UploadSession& session) {
@@ -216,6 +239,7 @@ Task<void> OciLayout::cancel_upload(oci::UploadSession session) {
     layout->remove_upload(location);
     return true;
   });
+  uploads_.erase(session.location);
 }
 
 }  // namespace transship::storage

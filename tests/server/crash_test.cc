@@ -153,6 +153,32 @@ TEST(Crash, AnUploadGoesOnAfterAKill) {
   std::filesystem::remove_all(root);
 }
 
+// Whatever the server was writing: all that the session's file has is the body's beginning.
+TEST(Crash, AnUploadThatWasKilledAnywhereHasNoHoles) {
+  const std::string blob = some_bytes(8'000'000);
+  for (std::size_t sent = 700'000; sent < blob.size(); sent += 1'300'001) {
+    const auto root = make_directory();
+    {
+      Child child(root);
+      RawClient raw(child.port());
+      const std::string path = raw.request("POST", "/v2/a/blobs/uploads/")["location"];
+      raw.send(RawClient::head("PATCH", path, {{"Content-Length", "8000000"}}));
+      raw.send(std::string_view(blob).substr(0, sent));
+      child.kill();
+    }
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(root / "_uploads")) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+      EXPECT_LE(bytes.size(), sent);
+      EXPECT_TRUE(blob.starts_with(bytes)) << sent;
+      ++files;
+    }
+    EXPECT_EQ(files, 1U);
+    std::filesystem::remove_all(root);
+  }
+}
+
 TEST(Crash, AFailedWriteKeepsTheSessionWhole) {
   const auto root = make_directory();
   const std::string blob = some_bytes(3'000'000);
