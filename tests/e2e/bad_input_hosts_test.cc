@@ -139,12 +139,14 @@ int enter_silence() {
 
 constexpr int kCannot = 77, kLate = 78;
 
-// The exit code of a copy that gets `number` once its question has reached the name server.
-int copy_interrupted_by(int number) {
+// The exit code of a command that gets `number` once its question has reached the name server.
+int interrupted_by(int number, const std::vector<std::string>& arguments) {
   const int server = enter_silence();
   if (server < 0) return kCannot;
   const Home home;
-  Process copy({.argv = {program(), "copy", "registry.example/a:1", "registry.example/b:1"},
+  std::vector<std::string> argv = {program()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  Process copy({.argv = argv,
                 .environment = home.environment(),
                 .output = home.directory() / "out",
                 .errors = home.directory() / "err"});
@@ -157,14 +159,25 @@ int copy_interrupted_by(int number) {
 }
 
 TEST(BadNameServer, ADeadOneHoldsNoSignalUp) {
-  for (const int number : {SIGINT, SIGTERM}) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(copy_interrupted_by(number));
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFEXITED(status));
-    if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no network namespace may be made here";
-    EXPECT_EQ(WEXITSTATUS(status), 128 + number);
+  const TempDir files;
+  const std::string jobs = files.write("jobs.toml",
+                                       "[[job]]\nname = \"j\"\nsource = \"registry.example\"\n"
+                                       "targets = [\"mirror.example\"]\n");
+  const std::vector<std::vector<std::string>> commands = {
+      {"copy", "registry.example/a:1", "registry.example/b:1"},
+      {"sync", "-c", jobs},
+      {"plan", "-c", jobs}};
+  for (const auto& command : commands) {
+    for (const int number : {SIGINT, SIGTERM}) {
+      SCOPED_TRACE(command[0]);
+      const pid_t child = ::fork();
+      if (child == 0) ::_exit(interrupted_by(number, command));
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      ASSERT_TRUE(WIFEXITED(status));
+      if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no network namespace may be made here";
+      EXPECT_EQ(WEXITSTATUS(status), 128 + number);
+    }
   }
 }
 

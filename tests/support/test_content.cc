@@ -105,8 +105,10 @@ void TestContent::add(TestContent other) {
 TestContent make_image(const ImageSpec& spec) {
   TestContent out;
   std::vector<std::string> layers, diff_ids;
-  for (std::size_t i = 0; i < spec.layers; ++i) {
-    out.blobs.push_back(seeded_bytes(spec.seed * 1000 + i, spec.layer_bytes));
+  for (std::size_t i = 0; i < spec.first_layers.size() + spec.layers; ++i) {
+    out.blobs.push_back(i < spec.first_layers.size()
+                            ? spec.first_layers[i]
+                            : seeded_bytes(spec.seed * 1000 + i, spec.layer_bytes));
     layers.push_back(descriptor(kLayerType, out.blobs.back()));
     diff_ids.push_back('"' + sha256_of(out.blobs.back()) + '"');
   }

@@ -36,6 +36,7 @@ struct ImageSpec {
   std::size_t layers = 3;
   std::size_t layer_bytes = 10'000;
   std::uint64_t seed = 1;
+  std::vector<std::string> first_layers{};  ///< Before the others: shared ones, large ones.
   std::string architecture = "amd64";
   std::string created = "2026-01-01T00:00:00Z";
 };

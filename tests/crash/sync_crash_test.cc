@@ -1,0 +1,181 @@
+// A sync that is killed at every kind of commit step and journal write, and in between, and run
+// again until it is done.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <sstream>
+
+#include "base/fault_point.h"
+#include "crash/observer.h"
+#include "crash/world.h"
+
+namespace transship::crash {
+namespace {
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+Counts read_counts(const std::string& text) {
+  Counts out;
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    const auto tab = line.find('\t');
+    if (tab != std::string::npos) out[line.substr(0, tab)] = std::stoull(line.substr(tab + 1));
+  }
+  return out;
+}
+
+/// The source, filled once for all tests: pushing takes longer than a sync.
+struct Source {
+  Source() : registry(DistributionRegistry::Version::k3), artifacts(make_artifacts()) {
+    for (const Artifact& one : artifacts) {
+      test::push(registry.http(), one.repository, one.content);
+    }
+  }
+  DistributionRegistry registry;
+  std::vector<Artifact> artifacts;
+};
+
+class SyncCrash : public ::testing::TestWithParam<Kind> {
+ protected:
+  static void SetUpTestSuite() {
+    if (DistributionRegistry::installed(DistributionRegistry::Version::k3)) {
+      source_ = std::make_unique<Source>();
+    }
+  }
+  static void TearDownTestSuite() { source_.reset(); }
+  void SetUp() override {
+    if (!kFaultPoints) GTEST_SKIP() << "built without fault points";
+    if (!source_ || !e2e::available(GetParam())) GTEST_SKIP() << "a registry is not installed";
+    std::printf("TRANSSHIP_SEED=%llu TRANSSHIP_CRASH_KILLS=%zu\n",
+                static_cast<unsigned long long>(seed()), kills_wanted());
+  }
+
+  static const std::vector<Artifact>& artifacts() { return source_->artifacts; }
+
+  std::vector<std::string> sync_to(const Target& target) {
+    const std::string file = files_.write(
+        "jobs.toml", fmt::format("[[job]]\nname = \"fleet\"\nsource = \"{}\"\ntargets = [\"{}\"]\n",
+                                 source_->registry.host(), target.proxy().host()));
+    return {"sync", "-c", file, "--quiet"};
+  }
+
+  /// Fault points and how often a whole sync passes each; they account for all that the target was
+  /// asked to commit.
+  Counts points() {
+    Target target(GetParam());
+    const std::string log = (files_ / "points").string();
+    const ProgramEnd run = run_program(sync_to(target), target, std::nullopt, log);
+    EXPECT_EQ(run.code, 0) << run.errors;
+    const Counts counts = read_counts(files_.read("points"));
+    const RequestLog asked = target.registry().log();
+    EXPECT_EQ(counts.at("blob-commit.after"), asked.count("upload PUT"));
+    EXPECT_EQ(counts.at("manifest-commit.after") + counts.at("tag-commit.after"),
+              asked.count("manifest PUT"));
+    for (const char* step : {"blob-commit", "manifest-commit", "tag-commit", "journal-commit"}) {
+      EXPECT_GT(counts.at(std::string(step) + ".before"), 0U) << step;
+      EXPECT_GT(counts.at(std::string(step) + ".after"), 0U) << step;
+    }
+    return counts;
+  }
+
+  /// Every point at its first pass, then at seeded ones, and as often after seeded bytes.
+  static std::vector<Kill> draw_kills(const Counts& points, std::mt19937_64& random) {
+    std::vector<Kill> out;
+    for (const auto& [name, passes] : points) {
+      if (passes > 0) out.push_back({name, 1});
+    }
+    while (out.size() < kills_wanted()) {
+      auto one = points.begin();
+      std::advance(one, random() % points.size());
+      if (out.size() % 2 == 0) {
+        out.push_back({"", 1 + random() % (60 * kMiB)});
+      } else if (one->second > 0) {
+        out.push_back({one->first, 1 + random() % std::max<std::uint64_t>(1, one->second / 3)});
+      }
+    }
+    std::ranges::shuffle(out, random);
+    return out;
+  }
+
+  /// Kills one run after the other on one target until it is done, or `kills` are used up; then
+  /// lets it end, and looks at all.
+  void one_target(std::vector<Kill>& kills, std::size_t most) {
+    Target target(GetParam());
+    Observer observer(target.registry(), artifacts(), e2e::has_referrers_api(GetParam()));
+    const std::size_t before = source_->registry.log().size();
+    const auto argv = sync_to(target);
+    std::size_t killed = 0;
+    std::string history;
+    bool done = false;
+    while (!done && killed < most && !kills.empty()) {
+      const Kill kill = kills.back();
+      kills.pop_back();
+      const ProgramEnd run = run_program(argv, target, kill);
+      history += fmt::format("{}: {}\n", kill.to_string(), run.code);
+      EXPECT_TRUE(run.killed || run.code == 0) << history << run.errors;
+      killed += run.killed ? 1 : 0;
+      done = run.code == 0;
+    }
+    if (!done) {
+      const ProgramEnd last = run_program(argv, target, std::nullopt);
+      EXPECT_EQ(last.code, 0) << history << last.errors;
+    }
+    kills_done_ += killed;
+    check(target, observer, source_->registry.log().after(before), killed, history);
+  }
+
+  void check(Target& target, Observer& observer, const RequestLog& read, std::size_t killed,
+             const std::string& history) {
+    SCOPED_TRACE(history);
+    // All that is there when the last run has ended was there when its tag came.
+    EXPECT_TRUE(test::eventually([&] { return observer.seen() == artifacts().size(); }));
+    EXPECT_EQ(observer.stop(), "");
+    const bool api = e2e::has_referrers_api(GetParam());
+    std::string different;
+    for (const Artifact& one : artifacts()) {
+      different += test::differences(target.registry().http(), one.repository, one.content, !api);
+    }
+    EXPECT_EQ(different, "");
+    // A kill costs a chunk of each blob that was in flight, or all of it where no sessions are
+    // kept.
+    std::uint64_t allowed = 0;
+    const auto reads = blob_reads(read);
+    for (const auto& [digest, size] : large_blobs(artifacts())) {
+      ASSERT_TRUE(reads.contains(digest));
+      const Reads& of = reads.at(digest);
+      const std::uint64_t once = GetParam() == Kind::kDocker28 ? size : std::min(size, kChunk);
+      EXPECT_LE(of.bytes, size + (of.count - 1) * once) << digest << ": " << of.count << " reads";
+      allowed += (of.count - 1) * once;
+    }
+    // Small blobs in flight, and the heads of all requests.
+    const std::uint64_t sent = target.proxy().up(), unique = unique_bytes(artifacts());
+    EXPECT_LE(sent, unique + allowed + 4 * kMiB + killed * kMiB);
+    std::printf("%s: %zu kills, %.2f x the unique bytes sent\n", target.registry().name().c_str(),
+                killed, static_cast<double>(sent) / static_cast<double>(unique));
+  }
+
+  static std::unique_ptr<Source> source_;
+  TempDir files_;
+  std::size_t kills_done_ = 0;
+};
+
+std::unique_ptr<Source> SyncCrash::source_;
+
+TEST_P(SyncCrash, KilledAtEveryStepItConvergesAndNoTagIsThereBeforeItsGraph) {
+  const Counts found = points();
+  if (HasFailure()) return;
+  std::mt19937_64 random(seed() + static_cast<std::uint64_t>(GetParam()));
+  std::vector<Kill> kills = draw_kills(found, random);
+  constexpr std::size_t kKillsOfOneTarget = 12;
+  while (!kills.empty() && !HasFailure()) one_target(kills, kKillsOfOneTarget);
+  std::printf("killed %zu times\n", kills_done_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registries, SyncCrash,
+                         ::testing::Values(Kind::kDistribution3, Kind::kDocker28, Kind::kServe),
+                         [](const auto& info) { return e2e::to_string(info.param); });
+
+}  // namespace
+}  // namespace transship::crash

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "e2e/worlds.h"
+#include "support/counting_proxy.h"
+
+namespace transship::crash {
+
+using e2e::DistributionRegistry;
+using e2e::Home;
+using e2e::Kind;
+using e2e::Process;
+using e2e::RealRegistry;
+using e2e::RequestLog;
+using test::CountingProxy;
+using test::TempDir;
+using test::TestContent;
+
+constexpr std::uint64_t kMiB = 1ULL << 20U;
+/// What a kill may cost of a blob in flight, where the registry keeps its session.
+constexpr std::uint64_t kChunk = 16 * kMiB;
+
+/// One artifact: what its tag leads to, and what refers to that.
+struct Artifact {
+  std::string repository, tag;
+  TestContent content;
+};
+
+/// 200 artifacts in 20 repositories: small images over shared layers, four with a layer of 32 MiB,
+/// and 20 releases of several platforms with all kinds of evidence.
+std::vector<Artifact> make_artifacts();
+
+/// Bytes that a target must be sent at least: each blob once, each manifest.
+std::uint64_t unique_bytes(const std::vector<Artifact>& artifacts);
+/// Digest and size of each blob larger than a chunk.
+std::map<std::string, std::uint64_t> large_blobs(const std::vector<Artifact>& artifacts);
+
+/// A registry that things are killed against, with a counting proxy before it, and the state that
+/// runs keep between them.
+class Target {
+ public:
+  explicit Target(Kind kind) : registry_(e2e::start(kind)), proxy_(registry_->port()) {}
+
+  RealRegistry& registry() { return *registry_; }
+  const CountingProxy& proxy() const { return proxy_; }
+  const Home& home() const { return home_; }
+
+ private:
+  std::unique_ptr<RealRegistry> registry_;
+  CountingProxy proxy_;
+  Home home_;
+};
+
+/// When a run is ended by SIGKILL.
+struct Kill {
+  std::string point;        ///< The fault point, or "": by bytes.
+  std::uint64_t value = 0;  ///< At which pass of it; or after how many bytes sent.
+  std::string to_string() const;
+};
+
+/// What became of one run of the program.
+struct ProgramEnd {
+  int code = -1;
+  bool killed = false;
+  std::string errors;
+};
+
+/// Runs the program on `target` to its end, or until `kill`. `log`: where it tells at its end how
+/// often it passed each fault point.
+ProgramEnd run_program(const std::vector<std::string>& arguments, Target& target,
+                       const std::optional<Kill>& kill, const std::string& log = {});
+
+/// GETs of each blob that a registry logged: how many, and bytes sent in all.
+struct Reads {
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+};
+std::map<std::string, Reads> blob_reads(const RequestLog& log);
+
+/// The seed of this run, printed: TRANSSHIP_SEED, else a fixed one.
+std::uint64_t seed();
+/// Kills for each registry: TRANSSHIP_CRASH_KILLS, else what fits CI.
+std::size_t kills_wanted();
+
+}  // namespace transship::crash
