@@ -1,50 +1,14 @@
 // Stopped from outside: exit codes, in time, with nothing half done.
 #include <gmock/gmock.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <csignal>
-#include <fstream>
 
-#include "e2e/fake_registry.h"
+#include "e2e/small_disk.h"
+#include "e2e/stalling_source.h"
 #include "storage/sqlite.h"
 
 namespace transship::e2e {
 namespace {
-
-/// Gives the first `given` bytes of each blob and then nothing more, until the client has gone;
-/// once it is `healed`, all of them.
-class StallingSource {
- public:
-  explicit StallingSource(std::size_t given, const std::string& what = "/blobs/")
-      : registry_([this, given, what](const FakeRegistry::Request& request,
-                                      test::RawConnection& connection) {
-          if (healed_ || request.method != "GET" || !request.target.contains(what)) return false;
-          const std::string digest = request.target.substr(request.target.rfind('/') + 1);
-          const std::string& bytes = bytes_.contains(digest) ? bytes_.at(digest) : digest;
-          if (bytes.size() < given) return false;
-          stalled_ = true;
-          connection.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(bytes.size()) +
-                           "\r\n\r\n" + bytes.substr(0, given));
-          connection.read_to_end();
-          return true;
-        }) {}
-  void put(const TestContent& content) {
-    for (const auto& blob : content.blobs) bytes_[test::sha256_of(blob)] = blob;
-    registry_.put(content);
-  }
-  bool stalled() const { return stalled_; }
-  void heal() { healed_ = true; }
-  std::string host() const { return registry_.host(); }
-
- private:
-  std::map<std::string, std::string> bytes_;
-  std::atomic<bool> healed_{false}, stalled_{false};
-  FakeRegistry registry_;
-};
 
 class Signals : public ::testing::TestWithParam<int> {
  protected:
@@ -150,48 +114,25 @@ TEST_P(Signals, TheSecondEndsAtOnce) {
   EXPECT_TRUE(code == 128 + SIGINT || code == 128 + SIGTERM) << code.value_or(-1);
 }
 
-constexpr int kCannot = 77, kLate = 78, kSilent = 79;
-
-// A disk of 1 MiB for the state, in a mount namespace of our own; full when the sync begins.
-int sync_on_a_full_disk(int number, const std::string& jobs, const TempDir& output) {
-  const std::string state = (output / "disk").string();
-  std::filesystem::create_directory(state);
-  if (::unshare(CLONE_NEWNS) != 0 ||
-      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("none", state.c_str(), "tmpfs", 0, "size=1m") != 0) {
-    return kCannot;
-  }
-  const Home home;
-  if (transship({"plan", "-c", jobs, "--state", state}, home).code != 0) return kSilent;
-  std::ofstream fill(state + "/fill", std::ios::binary);
-  const std::string block(4096, 'x');
-  while (fill.write(block.data(), 4096).flush()) {
-  }
-  Process sync({.argv = {program(), "sync", "-c", jobs, "--state", state},
-                .environment = home.environment(),
-                .output = output / "out",
-                .errors = output / "err"});
-  if (!test::eventually([&] { return output.read("err").contains("the pass goes on"); })) {
-    return kSilent;
-  }
-  const auto begin = std::chrono::steady_clock::now();
-  sync.signal(number);
-  const int code = sync.wait(std::chrono::seconds(10)).value_or(kLate);
-  return std::chrono::steady_clock::now() - begin < std::chrono::seconds(2) ? code : kLate;
-}
-
 TEST_P(Signals, EndASyncWhoseDiskIsFull) {
   StallingSource source(50'000);
   Served target;
   source.put(test::make_image({.layers = 2, .layer_bytes = 100'000}));
   const std::string file = jobs(source.host(), target.host());
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(sync_on_a_full_disk(GetParam(), file, output_));
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no disk may be mounted here";
-  EXPECT_EQ(WEXITSTATUS(status), 128 + GetParam()) << output_.read("err");
+  const int code = on_a_small_disk(output_, [&](const std::string& state) {
+    if (transship({"plan", "-c", file, "--state", state}, home_).code != 0) return -1;
+    fill_up(state);
+    const auto sync = start({"sync", "-c", file, "--state", state});
+    if (!test::eventually([&] { return output_.read("err").contains("the pass goes on"); })) {
+      return -1;
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    sync->signal(GetParam());
+    const int ended = sync->wait(std::chrono::seconds(10)).value_or(-1);
+    return std::chrono::steady_clock::now() - begin < std::chrono::seconds(2) ? ended : -1;
+  });
+  if (code == kNoSmallDisk) GTEST_SKIP() << "no disk may be mounted here";
+  EXPECT_EQ(code, 128 + GetParam()) << output_.read("err");
 }
 
 TEST_P(Signals, EndServeAfterWhatItAcknowledged) {
