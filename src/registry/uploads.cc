@@ -147,6 +147,7 @@ Task<Result<void>> Repository::upload_status(oci::UploadSession& session) {
     // Registries without session status, and those whose session is gone: start again.
     if (sent->status == 404 || sent->status == 400 || sent->status == 405 || sent->status == 501) {
       error.code = Errc::kUploadUnknown;
+      error.retryable = false;  // A new session is what helps, not another question.
     }
     co_return std::unexpected(std::move(error));
   }
