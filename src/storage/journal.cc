@@ -8,6 +8,7 @@
 #include <cassert>
 #include <cerrno>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/worker_pool.h"
@@ -68,7 +69,10 @@ Result<std::string> stored_version(Database& database) {
 Result<Database> open_checked(const std::filesystem::path& file) {
   TS_TRY(auto database, Database::open(file));
   ::chmod(file.c_str(), 0600);
+  // Of a new file this writes the head.
+  fault_point<"journal-commit.before">();
   TS_TRY(database.run(kModes));
+  fault_point<"journal-commit.after">();
   TS_TRY(database.transaction([&database]() -> Result<void> {
     TS_TRY(database.run(kSchema));
     TS_TRY(const auto version, stored_version(database));
