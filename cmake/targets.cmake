@@ -20,9 +20,13 @@ function(ts_library folder)
   endif()
 endfunction()
 
-# ts_test(<name> DEPS ... [LABEL ...]): the program <name>_tests of this folder's *_test.cc files.
+# ts_test(<name> DEPS ... [LABEL ...] [TIMEOUT seconds]): the program <name>_tests of this folder's
+# *_test.cc files.
 function(ts_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "DEPS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *_test.cc)
   if(NOT sources)
     return()
@@ -32,6 +36,6 @@ function(ts_test name)
   target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   target_precompile_headers(${name}_tests REUSE_FROM ts_base)
   include(GoogleTest)
-  gtest_discover_tests(${name}_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120
+  gtest_discover_tests(${name}_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT}
                        LABELS "${ARG_LABEL}")
 endfunction()
