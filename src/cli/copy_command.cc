@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/program.h"
+#include "cli/progress_board.h"
 #include "cli/progress_view.h"
 #include "cli/report_output.h"
 #include "cli/state_directory.h"
@@ -133,13 +134,14 @@ class CopyRun {
                                   .options = {}};
     TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
     view.spawn(show_progress(board_, style));
-    const engine::Report report =
+    engine::Report report =
         arguments_.all_tags ? co_await engine::copy_all_tags(context, *source_, targets_, options)
                             : co_await engine::copy_artifact(
                                   context, *source_, manifest_name(ends.source), targets_, options);
     view.cancel();
     (void)co_await view.join();
     TS_CO_TRY(co_await check_cancelled());
+    note_waiting(report);
     co_return finish(report);
   }
 
@@ -192,6 +194,18 @@ class CopyRun {
       }
     }
     co_return Result<void>{};
+  }
+
+  // What the engine cannot know: a layout's answers are the disk's, and who was held back.
+  void note_waiting(engine::Report& report) {
+    const auto is_layout = [](const oci::RepositoryId& id) { return id.repository.empty(); };
+    for (const engine::CopyTarget& target : targets_) {
+      const oci::RepositoryId id = target.repository->id();
+      engine::Waiting& waiting = report.targets[id.to_string()].waiting;
+      if (is_layout(id)) waiting.disk += std::exchange(waiting.target, {});
+      if (is_layout(source_->id())) waiting.disk += std::exchange(waiting.source, {});
+      if (!is_layout(id)) waiting.rate_limit = stores_.held_back(id.store);
+    }
   }
 
   Result<int> finish(const engine::Report& report) {

@@ -5,18 +5,22 @@
 namespace transship::cli {
 
 namespace {
+
 constexpr std::chrono::seconds kRateWindow{5};
-}
+constexpr std::size_t kBlobLines = 8;
+constexpr std::size_t kBarWidth = 20;
+
+}  // namespace
 
 void ProgressBoard::blob_started(std::uint64_t id, const oci::Descriptor& blob,
                                  const oci::RepositoryId& target) {
-  moved_[id % kSlots].store(0, std::memory_order_relaxed);
+  meters_.start(id);
   in_flight_[id] = {.name = fmt::format("{} to {}", blob.digest.short_string(), target.to_string()),
                     .size = blob.size};
 }
 
 void ProgressBoard::moved(std::uint64_t id, std::uint64_t bytes) {
-  moved_[id % kSlots].fetch_add(bytes, std::memory_order_relaxed);
+  meters_.move(id, bytes);
   bytes_moved_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
@@ -58,7 +62,7 @@ std::vector<ProgressBoard::Blob> ProgressBoard::blobs() const {
   std::vector<Blob> out;
   for (const auto& [id, blob] : in_flight_) {
     out.push_back(blob);
-    out.back().moved = moved_[id % kSlots].load(std::memory_order_relaxed);
+    out.back().moved = meters_.moved(id);
   }
   return out;
 }
@@ -82,7 +86,39 @@ ProgressBoard::Total ProgressBoard::total(std::chrono::steady_clock::time_point 
   return out;
 }
 
+std::vector<std::string> ProgressBoard::frame(Clock::time_point now, Size size) {
+  std::vector<std::string> out;
+  for (const Blob& blob : blobs()) {
+    if (out.size() == kBlobLines) break;
+    out.push_back(blob_line(blob, size.columns - 1));
+  }
+  out.push_back(totals_line(total(now)).substr(0, size.columns - 1));
+  return out;
+}
+
+std::string ProgressBoard::figures(Clock::time_point now) { return totals_line(total(now)); }
+
 std::vector<std::string> ProgressBoard::take_lines() { return std::exchange(lines_, {}); }
+
+std::string totals_line(const ProgressBoard::Total& total) {
+  std::string out =
+      fmt::format("{}/{} blobs, {} of {}, {}/s", total.blobs_ended, total.blobs_expected,
+                  human_bytes(total.bytes_moved), human_bytes(total.bytes_expected),
+                  human_bytes(static_cast<std::uint64_t>(total.bytes_per_second)));
+  if (total.remaining) out += ", " + clock_text(*total.remaining) + " left";
+  return out;
+}
+
+std::string blob_line(const ProgressBoard::Blob& blob, std::size_t width) {
+  const std::size_t filled =
+      blob.size == 0
+          ? kBarWidth
+          : static_cast<std::size_t>(std::min(blob.moved, blob.size) * kBarWidth / blob.size);
+  const std::string line =
+      fmt::format("[{:<{}}] {:>10} / {:<10} {}", std::string(filled, '#'), kBarWidth,
+                  human_bytes(blob.moved), human_bytes(blob.size), blob.name);
+  return line.substr(0, width);
+}
 
 std::string clock_text(std::chrono::seconds duration) {
   const auto s = duration.count();

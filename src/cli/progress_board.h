@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -10,13 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "cli/blob_meters.h"
+#include "cli/progress_picture.h"
 #include "engine/progress.h"
 
 namespace transship::cli {
 
-/// What a run has told so far: the figures behind every way to show it. On the control shard, but
-/// for `moved`, which any shard may call.
-class ProgressBoard : public engine::Progress {
+/// The progress of a copy: a line per blob in flight and one for all. On the control shard, but for
+/// `moved`, which any shard may call.
+class ProgressBoard final : public engine::Progress, public ProgressPicture {
  public:
   struct Blob {
     std::string name;  ///< "sha256:ab12cd34ef56 to eu.example.com/team/app"
@@ -43,19 +44,26 @@ class ProgressBoard : public engine::Progress {
   std::vector<Blob> blobs() const;
   /// The rate is over the last 5 s of calls to `total`.
   Total total(std::chrono::steady_clock::time_point now);
-  /// Lines to print above the live part, since the last call.
-  std::vector<std::string> take_lines();
+
+  std::vector<std::string> frame(Clock::time_point now, Size size) override;
+  std::vector<std::string> take_lines() override;
+  std::vector<std::string> take_plain_lines() override { return take_lines(); }
+  std::string figures(Clock::time_point now) override;
+  Clock::duration figures_interval() const override { return std::chrono::seconds(10); }
 
  private:
-  // Ids count up: those in flight differ in their low bits, as far fewer than this are.
-  static constexpr std::size_t kSlots = 1U << 14U;
-  std::array<std::atomic<std::uint64_t>, kSlots> moved_{};
+  BlobMeters meters_;
   std::atomic<std::uint64_t> bytes_moved_{0};
   std::map<std::uint64_t, Blob> in_flight_;
   std::uint64_t blobs_expected_ = 0, blobs_ended_ = 0, bytes_expected_ = 0;
   std::deque<std::pair<std::chrono::steady_clock::time_point, std::uint64_t>> samples_;
   std::vector<std::string> lines_;
 };
+
+/// The line of figures: "12/40 blobs, 1.2 GiB of 3.4 GiB, 88.1 MiB/s, 00:26 left".
+std::string totals_line(const ProgressBoard::Total& total);
+/// One blob's line, at most `width` columns: a bar, bytes, name.
+std::string blob_line(const ProgressBoard::Blob& blob, std::size_t width);
 
 /// "00:42", "1:03:07".
 std::string clock_text(std::chrono::seconds duration);

@@ -10,13 +10,32 @@ namespace json = boost::json;
 
 namespace {
 
+json::object waiting_object(const engine::Waiting& w) {
+  const auto milliseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  };
+  return {{"sourceMilliseconds", milliseconds(w.source)},
+          {"targetMilliseconds", milliseconds(w.target)},
+          {"otherTargetsMilliseconds", milliseconds(w.others)},
+          {"rateLimitMilliseconds", milliseconds(w.rate_limit)},
+          {"hashMilliseconds", milliseconds(w.hash)},
+          {"diskMilliseconds", milliseconds(w.disk)}};
+}
+
 json::object totals_object(const engine::Totals& t) {
-  return {{"bytesSent", t.bytes_sent},       {"bytesResumed", t.bytes_resumed},
-          {"bytesMounted", t.bytes_mounted}, {"bytesSkipped", t.bytes_skipped},
-          {"blobsSent", t.blobs_sent},       {"blobsMounted", t.blobs_mounted},
-          {"blobsSkipped", t.blobs_skipped}, {"blobsAsked", t.blobs_asked},
-          {"manifestsPut", t.manifests_put}, {"manifestsSkipped", t.manifests_skipped},
-          {"tagsPut", t.tags_put},           {"retries", t.retries}};
+  return {{"bytesSent", t.bytes_sent},
+          {"bytesResumed", t.bytes_resumed},
+          {"bytesMounted", t.bytes_mounted},
+          {"bytesSkipped", t.bytes_skipped},
+          {"blobsSent", t.blobs_sent},
+          {"blobsMounted", t.blobs_mounted},
+          {"blobsSkipped", t.blobs_skipped},
+          {"blobsAsked", t.blobs_asked},
+          {"manifestsPut", t.manifests_put},
+          {"manifestsSkipped", t.manifests_skipped},
+          {"tagsPut", t.tags_put},
+          {"retries", t.retries},
+          {"waiting", waiting_object(t.waiting)}};
 }
 
 json::object counts_object(const oci::RequestCounts& c) {
@@ -60,11 +79,16 @@ json::object item_object(const engine::ItemReport& item) {
 json::object job_object(const engine::JobReport& job) {
   json::object targets;
   for (const auto& [name, c] : job.targets) {
+    const auto found = job.target_latency.find(name);
+    const engine::Latency latency =
+        found == job.target_latency.end() ? engine::Latency{} : found->second;
     targets[name] = json::object{{"copied", c.copied},
                                  {"unchanged", c.unchanged},
                                  {"planned", c.planned},
                                  {"skipped", c.skipped},
-                                 {"failed", c.failed}};
+                                 {"failed", c.failed},
+                                 {"p50Milliseconds", latency.p50.count()},
+                                 {"p99Milliseconds", latency.p99.count()}};
   }
   json::array incomplete;
   for (const auto& repository : job.incomplete) incomplete.emplace_back(repository);
@@ -77,8 +101,8 @@ json::object job_object(const engine::JobReport& job) {
           {"outOfTime", job.out_of_time},
           {"left", job.left},
           {"leftRepositories", job.left_repositories},
-          {"p50Milliseconds", job.p50.count()},
-          {"p99Milliseconds", job.p99.count()}};
+          {"p50Milliseconds", job.latency.p50.count()},
+          {"p99Milliseconds", job.latency.p99.count()}};
 }
 
 }  // namespace

@@ -15,8 +15,39 @@ std::string item_line(const engine::ItemReport& item) {
   return out + "\n";
 }
 
+// "a, b, c" of what is not zero.
+class Enumeration {
+ public:
+  void add(bool there, const std::string& text) {
+    if (there) text_ += (text_.empty() ? "" : ", ") + text;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string seconds_text(std::chrono::nanoseconds time) {
+  return fmt::format("{:.1f} s", std::chrono::duration<double>(time).count());
+}
+
+// What was waited for at least a tenth of a second; "" for none.
+std::string waiting_text(const engine::Waiting& waiting) {
+  constexpr std::chrono::milliseconds kWorthALine{100};
+  Enumeration out;
+  for (const auto& [time, what] : {std::pair(waiting.source, "for the source"),
+                                   {waiting.target, "for the target"},
+                                   {waiting.others, "for other targets"},
+                                   {waiting.rate_limit, "for leave to ask (rate limit)"},
+                                   {waiting.hash, "for the hash"},
+                                   {waiting.disk, "for the disk"}}) {
+    out.add(time >= kWorthALine, fmt::format("{} {}", seconds_text(time), what));
+  }
+  return out.text();
+}
+
 std::string target_line(const std::string& target, const engine::Totals& totals) {
-  return fmt::format(
+  std::string out = fmt::format(
       "{}: sent {} in {} blobs{}, mounted {} in {}, skipped {} in {}; {} manifests, {} tags{}\n",
       printable(target), human_bytes(totals.bytes_sent), totals.blobs_sent,
       totals.bytes_resumed > 0 ? fmt::format(" ({} were there from an interrupted run)",
@@ -25,31 +56,58 @@ std::string target_line(const std::string& target, const engine::Totals& totals)
       human_bytes(totals.bytes_mounted), totals.blobs_mounted, human_bytes(totals.bytes_skipped),
       totals.blobs_skipped, totals.manifests_put, totals.tags_put,
       totals.retries > 0 ? fmt::format("; {} retries", totals.retries) : "");
+  const std::string waiting = waiting_text(totals.waiting);
+  if (!waiting.empty()) out += "  its artifacts waited, added up: " + waiting + "\n";
+  return out;
+}
+
+// A store's requests by kind, the most frequent kinds of work first as they come in a copy.
+std::string requests_line(const std::string& store, const oci::RequestCounts& c) {
+  Enumeration kinds;
+  for (const auto& [count, what] : {std::pair(c.manifest_get, "manifest GET"),
+                                    {c.manifest_head, "manifest HEAD"},
+                                    {c.manifest_put, "manifest PUT"},
+                                    {c.blob_get, "blob GET"},
+                                    {c.blob_head, "blob HEAD"},
+                                    {c.upload_start, "upload POST"},
+                                    {c.mount, "mount POST"},
+                                    {c.upload_data, "upload data"},
+                                    {c.tag_list, "tag list"},
+                                    {c.referrers, "referrers"},
+                                    {c.token, "token"},
+                                    {c.ping, "ping"},
+                                    {c.other, "other"}}) {
+    kinds.add(count > 0, fmt::format("{} {}", count, what));
+  }
+  return fmt::format("{}: {} requests{}{}\n", printable(store), c.total(),
+                     kinds.text().empty() ? "" : ": ", kinds.text());
+}
+
+std::string latency_text(const engine::Latency& latency) {
+  if (latency.p50.count() == 0) return {};
+  return fmt::format("; first request to tag: {} ms (half of them), {} ms (99 of 100)",
+                     latency.p50.count(), latency.p99.count());
 }
 
 std::string outcomes_text(const engine::OutcomeCounts& c) {
-  std::string out;
-  const auto add = [&out](std::uint64_t count, std::string_view what) {
-    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
-  };
-  add(c.copied, "copied");
-  add(c.planned, "to copy");
-  add(c.unchanged, "unchanged");
-  add(c.skipped, "skipped");
-  add(c.failed, "FAILED");
-  return out.empty() ? "nothing" : out;
+  Enumeration out;
+  for (const auto& [count, what] : {std::pair(c.copied, "copied"),
+                                    {c.planned, "to copy"},
+                                    {c.unchanged, "unchanged"},
+                                    {c.skipped, "skipped"},
+                                    {c.failed, "FAILED"}}) {
+    out.add(count > 0, fmt::format("{} {}", count, what));
+  }
+  return out.text().empty() ? "nothing" : out.text();
 }
 
 std::string job_text(const engine::JobReport& job) {
-  std::string out = fmt::format("job {}: {} repositories in {:.1f} s", printable(job.name),
-                                job.repositories, std::chrono::duration<double>(job.took).count());
-  if (job.p50.count() > 0) {
-    out += fmt::format("; an artifact took {} ms (half of them), {} ms (99 of 100)",
-                       job.p50.count(), job.p99.count());
-  }
-  out += "\n";
+  std::string out = fmt::format("job {}: {} repositories in {}\n", printable(job.name),
+                                job.repositories, seconds_text(job.took));
   for (const auto& [target, counts] : job.targets) {
-    out += fmt::format("  {}: {}\n", printable(target), outcomes_text(counts));
+    const auto latency = job.target_latency.find(target);
+    out += fmt::format("  {}: {}{}\n", printable(target), outcomes_text(counts),
+                       latency == job.target_latency.end() ? "" : latency_text(latency->second));
   }
   for (const auto& name : job.incomplete) {
     out += fmt::format("  {}: its listing was cut short\n", printable(name));
@@ -95,17 +153,14 @@ std::string report_text(const engine::Report& report, bool dry_run) {
     out += plan ? plan_line(target, totals) : target_line(target, totals);
   }
   std::uint64_t requests = 0;
-  std::string by_store;
   for (const auto& [store, counts] : report.requests) {
     requests += counts.total();
-    by_store +=
-        fmt::format("{}{} {}", by_store.empty() ? "" : ", ", counts.total(), printable(store));
+    out += requests_line(store, counts);
   }
   for (const auto& warning : report.warnings) out += "warning: " + printable(warning, 1000) + "\n";
-  const double seconds = std::chrono::duration<double>(report.took).count();
-  out += fmt::format("{}{} requests ({}), {} read from the source, {:.1f} s\n",
-                     dry_run ? "dry run, nothing written: " : "", requests, by_store,
-                     human_bytes(report.source_bytes), seconds);
+  out += fmt::format("{}{} requests, {} read from the source, {}\n",
+                     dry_run ? "dry run, nothing written: " : "", requests,
+                     human_bytes(report.source_bytes), seconds_text(report.took));
   return out;
 }
 

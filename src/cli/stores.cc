@@ -161,6 +161,15 @@ registry::Registry& Stores::registry(const std::string& host) {
   return *slot;
 }
 
+std::chrono::nanoseconds Stores::held_back(const std::string& host) const {
+  const std::string name = registry::api_host(host);
+  std::chrono::nanoseconds sum{};
+  for (const auto& [key, figures] : gates_->figures()) {
+    if (key == name || key.substr(0, key.rfind(':')) == name) sum += figures.waited;
+  }
+  return sum;
+}
+
 Task<Result<std::unique_ptr<oci::SourceRepository>>> Stores::source(
     const oci::Reference& reference) {
   if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {

@@ -43,6 +43,8 @@ class Stores {
   Task<Result<std::unique_ptr<oci::TargetRepository>>> target(const oci::Reference& reference);
 
   registry::Registry& registry(const std::string& host);
+  /// How long requests to this registry (its own address, as references name it) were held back.
+  std::chrono::nanoseconds held_back(const std::string& host) const;
 
  private:
   using Configured = std::map<std::string, config::RegistryConfig>;

@@ -10,6 +10,7 @@
 #include "cli/state_directory.h"
 #include "cli/stores.h"
 #include "cli/sync_stores.h"
+#include "cli/target_board.h"
 #include "engine/sync.h"
 #include "registry/profile.h"
 #include "storage/journal.h"
@@ -112,13 +113,16 @@ class SyncRun {
     return progress_style(common_.quiet || arguments_.plan, common_.json);
   }
 
-  // The board keeps its lines until they are shown: where nobody looks they would pile up.
   engine::Progress& progress() {
-    return style() == ProgressStyle::kNone ? engine::silent_progress() : board_;
+    if (style() == ProgressStyle::kNone) return engine::silent_progress();
+    return board_;
   }
 
   Task<engine::Report> one(engine::SyncJob& job, Clock::time_point begin) {
     job.copy.dry_run = arguments_.plan;
+    std::vector<std::string> targets;
+    for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
+    board_.begin(job.name, targets);
     const engine::Context context{.shards = stores_.shards(),
                                   .time = real_time(),
                                   .memory = stores_.memory(),
@@ -140,7 +144,7 @@ class SyncRun {
   const CommonArguments& common_;
   const SyncArguments& arguments_;
   std::vector<engine::SyncJob> jobs_;
-  ProgressBoard board_;
+  TargetBoard board_{[this](const std::string& host) { return stores_.held_back(host); }};
   std::unique_ptr<Journal> journal_;
   std::vector<JobLock> locks_;
 };

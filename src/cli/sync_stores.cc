@@ -85,4 +85,8 @@ oci::RequestCounts RegistryPlaces::counts(const std::string& store) {
   return stores_.registry(store).counts();
 }
 
+std::chrono::nanoseconds RegistryPlaces::held_back(const std::string& store) {
+  return stores_.held_back(store);
+}
+
 }  // namespace transship::cli

@@ -20,6 +20,7 @@ class RegistryPlaces final : public engine::SyncStores {
   std::unique_ptr<oci::TargetRepository> target(std::size_t index,
                                                 const oci::RepositoryName& name) override;
   oci::RequestCounts counts(const std::string& store) override;
+  std::chrono::nanoseconds held_back(const std::string& store) override;
 
  private:
   Stores& stores_;

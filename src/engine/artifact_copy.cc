@@ -49,8 +49,7 @@ std::vector<Delivery*> ArtifactCopy::all() {
 }
 
 Task<std::vector<ItemReport>> ArtifactCopy::run() {
-  TimeSource& time = shared_.run.context.time;
-  const Clock::time_point begin = time.now();
+  begin_ = shared_.run.context.time.now();
   Result<void> result = co_await go();
   Result<void> joined = co_await walk_.join();
   if (result) result = std::move(joined);
@@ -61,7 +60,6 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
   for (const Delivery& delivery : deliveries_) {
     auto late = late_items_.find(delivery.index);
     items.push_back(late != late_items_.end() ? std::move(late->second) : item(delivery));
-    items.back().took = std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - begin);
   }
   co_return items;
 }
@@ -86,6 +84,7 @@ Task<Result<void>> ArtifactCopy::go() {
 Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
   std::vector<CopyTarget> targets;
   for (const std::size_t index : late) targets.push_back(targets_[index]);
+  const auto before = since_begin(shared_.run.context.time.now());
   ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), true);
   for (std::size_t i = 0; i < late.size(); ++i) {
     if (deliveries_[late[i]].tag_absent) copy.expect_no_tag(i);
@@ -94,7 +93,10 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
   }
   if (resolved_.descriptor) copy.expect_root(*resolved_.descriptor, resolved_.manifest);
   std::vector<ItemReport> items = co_await copy.run();
-  for (std::size_t i = 0; i < late.size(); ++i) late_items_[late[i]] = std::move(items[i]);
+  for (std::size_t i = 0; i < late.size(); ++i) {
+    items[i].took += before;
+    late_items_[late[i]] = std::move(items[i]);
+  }
   co_return Result<void>{};
 }
 
@@ -194,8 +196,13 @@ Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery
   if (done && !delivery->tag.empty()) {
     done = co_await shared_.commits.by_tag(content, delivery->tag, *delivery);
   }
+  delivery->ended = shared_.run.context.time.now();
   if (!done) walk_.set_failed(*root, *delivery, std::move(done).error());
   co_return Result<void>{};
+}
+
+std::chrono::milliseconds ArtifactCopy::since_begin(Clock::time_point when) const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(when - begin_);
 }
 
 ItemReport ArtifactCopy::item(const Delivery& delivery) const {
@@ -206,6 +213,7 @@ ItemReport ArtifactCopy::item(const Delivery& delivery) const {
   item.outcome = outcomes_[delivery.index];
   item.totals = delivery.totals;
   item.referrers = delivery.referrers;
+  item.took = since_begin(delivery.ended.value_or(shared_.run.context.time.now()));
   item.note = delivery.note;
   if (delivery.failure) {
     item.outcome = ItemOutcome::kFailed;

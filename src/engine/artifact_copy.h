@@ -57,6 +57,7 @@ class ArtifactCopy {
   [[nodiscard]] Task<Result<void>> finish(Node* root, ContentPtr content, Delivery* delivery);
   std::vector<Delivery*> all();
   ItemReport item(const Delivery& delivery) const;
+  std::chrono::milliseconds since_begin(Clock::time_point when) const;
 
   Shared shared_;
   oci::ManifestName root_;
@@ -69,6 +70,7 @@ class ArtifactCopy {
   ResolvedRoot resolved_;
   oci::Digest digest_;
   std::map<std::size_t, ItemReport> late_items_;
+  Clock::time_point begin_;
 };
 
 }  // namespace transship::engine

@@ -172,10 +172,13 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   Delivery& delivery = *part->delivery;
   ++delivery.totals.blobs_asked;
   Result<oci::UploadStart> start = fail(Errc::kInternal, "");
-  if (run_.dry_run) {
-    start = co_await look(blob, delivery);
-  } else {
-    start = co_await open(blob, *part);
+  {
+    const WaitingFor answer(run_.context.time, delivery.totals.waiting.target);
+    if (run_.dry_run) {
+      start = co_await look(blob, delivery);
+    } else {
+      start = co_await open(blob, *part);
+    }
   }
   delivery.target->ailing = !start && start.error().retryable;
   if (delivery.target->ailing && !part->alone) {
@@ -356,6 +359,7 @@ void BlobPlacement::settle_sent(const oci::Descriptor& blob, Part& part,
   if (part.settled) return;
   Totals& totals = part.delivery->totals;
   totals.bytes_sent += outcome.bytes_sent;
+  totals.waiting.add(outcome.waited);
   if (outcome.attempts > 1) totals.retries += outcome.attempts - 1;
   if (outcome.detached) part.delivery->target->slow = true;
   if (!outcome.result) {

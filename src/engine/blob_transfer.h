@@ -6,6 +6,7 @@
 
 #include "engine/checkpoints.h"
 #include "engine/context.h"
+#include "engine/waiting.h"
 #include "oci/store.h"
 #include "storage/journal.h"
 
@@ -17,6 +18,7 @@ struct BlobOutcome {
   std::uint64_t bytes_sent = 0;     ///< Over all attempts.
   std::uint64_t bytes_resumed = 0;  ///< Of an interrupted run: not sent again.
   std::uint32_t attempts = 0;
+  Waiting waited{};
   bool detached = false;  ///< Was too slow for the others, and read the source by itself.
 };
 

@@ -216,6 +216,7 @@ Task<Result<void>> GraphWalk::look_at(Node* node, Delivery* delivery, Deliveries
 
 Task<Result<ContentPtr>> GraphWalk::read(Node* node) {
   if (node->pinned) co_return co_await content_of(source_, node->pinned);
+  const WaitingForSource answer(run_.context.time, deliveries_);
   Result<ManifestPtr> manifest =
       co_await source_.manifest(oci::ManifestName::by_digest(node->descriptor.digest));
   if (!manifest) {

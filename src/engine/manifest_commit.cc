@@ -24,6 +24,7 @@ Task<Result<std::optional<oci::Descriptor>>> ManifestCommit::look(oci::ManifestN
                                                                   Delivery& delivery,
                                                                   bool patient) {
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const WaitingFor answer(run_.context.time, delivery.totals.waiting.target);
   const std::string what =
       fmt::format("look for {} in {}", name.to_string(), delivery.id().to_string());
   auto ask = [&] { return delivery.target->repository->resolve(name); };
@@ -95,6 +96,7 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put(oci::ManifestName name, const 
 Task<Result<oci::PutOutcome>> ManifestCommit::put_once(oci::ManifestName name,
                                                        const Content& content, Delivery& delivery) {
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const WaitingFor answer(run_.context.time, delivery.totals.waiting.target);
   std::uint32_t attempts = 0;
   Result<oci::PutOutcome> done =
       co_await with_retries<oci::PutOutcome>(run_.context, "push " + describe(name, delivery), [&] {

@@ -21,8 +21,9 @@ constexpr std::uint64_t kWorthWaking = 128U << 10U;
 
 }  // namespace
 
-Cursor::Cursor(Executor executor, std::function<void(std::uint64_t)> moved)
-    : executor_(std::move(executor)), moved_(std::move(moved)) {}
+Cursor::Cursor(Executor executor, std::function<void(std::uint64_t)> moved,
+               std::function<void(Cause)> waits)
+    : executor_(std::move(executor)), moved_(std::move(moved)), waits_(std::move(waits)) {}
 
 Cursor::~Cursor() {
   if (pipe_ != nullptr) pipe_->release(*this);
@@ -63,6 +64,12 @@ void Cursor::cut(const Error& error) {
   if (!failure_) failure_ = error;
   waiting_ = true;  // It must learn of it, whether it waits for bytes or not.
   wake();
+}
+
+void Cursor::turn(Cause cause, const TimeSource& time) {
+  if (cause == wait_.cause()) return;
+  wait_.turn(cause, time.now());
+  if (waits_) waits_(cause);
 }
 
 Pipe::Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci::Descriptor& blob,
@@ -176,6 +183,7 @@ void Pipe::conclude() {
   }
   settle(State::kVerified);
   wake_cursors(true);
+  account();
   reclaim();
 }
 
@@ -264,6 +272,7 @@ void Pipe::attach(Cursor& cursor, std::uint64_t offset) {
 void Pipe::release(Cursor& cursor) {
   std::erase(cursors_, &cursor);
   cursor.pipe_ = nullptr;
+  cursor.turn(Cause::kNothing, time_);
   fan_out_.reset();
   account();
   // Nobody is left: a writer that waits must learn that it is not needed.
@@ -346,9 +355,22 @@ void Pipe::wake_cursors(bool all) {
   }
 }
 
+Cause Pipe::cause(const Cursor& cursor) const {
+  if (state_ == State::kFailed || state_ == State::kWrongHash) return Cause::kNothing;
+  if (!cursor.waiting_) {
+    return blocked_ != 0 || complete() ? Cause::kTarget : Cause::kNothing;
+  }
+  if (complete()) return Cause::kHash;
+  if (blocked_ == 0) return Cause::kSource;
+  const bool held = std::ranges::any_of(
+      cursors_, [this](const Cursor* other) { return other->offset_ < hashed_; });
+  return held ? Cause::kOthers : Cause::kHash;
+}
+
 // Books the time since the last call, then looks at who is at work: has not asked for more than
 // there is. One target alone is never too slow.
 void Pipe::account() {
+  for (Cursor* cursor : cursors_) cursor->turn(cause(*cursor), time_);
   if (cursors_.size() < 2) return;
   std::vector<Pace*>& paces = scratch_;
   paces.clear();

@@ -10,6 +10,7 @@
 #include "engine/checkpoints.h"
 #include "engine/fan_out.h"
 #include "engine/ring.h"
+#include "engine/waiting.h"
 #include "oci/descriptor.h"
 #include "oci/hash_lane.h"
 
@@ -28,8 +29,10 @@ struct PipeOptions {
 /// from one pipe to another while an upload reads it. On the pipes' shard.
 class Cursor final : public BodySource {
  public:
-  /// `moved` is called with every number of bytes given, on the shard.
-  Cursor(Executor executor, std::function<void(std::uint64_t)> moved);
+  /// `moved` is called with every number of bytes given, `waits` whenever what is waited for is
+  /// something else than before; both on the shard, and may be empty.
+  explicit Cursor(Executor executor, std::function<void(std::uint64_t)> moved = {},
+                  std::function<void(Cause)> waits = {});
   Cursor(const Cursor&) = delete;
   Cursor& operator=(const Cursor&) = delete;
   ~Cursor() override;
@@ -50,14 +53,18 @@ class Cursor final : public BodySource {
   /// Bytes can be read, or the end, or a failure; if not, the waker is called once it is so.
   bool due();
   const Pace& pace() const { return pace_; }
+  /// What it waited for while it was on a pipe.
+  const Waiting& waited() const { return wait_.sum(); }
 
  private:
   friend class Pipe;
   void wake();
   void cut(const Error& error);
+  void turn(Cause cause, const TimeSource& time);
 
   Executor executor_;
   std::function<void(std::uint64_t)> moved_;
+  std::function<void(Cause)> waits_;
   Pipe* pipe_ = nullptr;
   std::uint64_t offset_ = 0;
   std::uint64_t given_ = 0;
@@ -65,6 +72,7 @@ class Cursor final : public BodySource {
   Waker waker_;
   std::optional<Error> failure_;
   Pace pace_;
+  WaitClock wait_;
 };
 
 /// The way of one blob from its source to its targets (design 5): a bounded ring with one writer,
@@ -142,6 +150,7 @@ class Pipe final : public BodySink {
   void reclaim();
   void wake_cursors(bool all);
   void account();
+  Cause cause(const Cursor& cursor) const;
   void note_state(const oci::HashState& state);
   std::uint64_t readable() const;
   std::uint64_t available(const Cursor& cursor) const;

@@ -3,14 +3,16 @@
 #include <cstdint>
 #include <string_view>
 
+#include "engine/item_outcome.h"
+#include "engine/waiting.h"
 #include "oci/descriptor.h"
 #include "oci/store.h"
 
 namespace transship::engine {
 
 /// What a run tells while it goes on. Implemented by cli (live lines, plain lines, nothing).
-/// Called on the control shard, except `moved`, which is called on any shard and must be cheap and
-/// thread-safe.
+/// Called on the control shard, except `moved` and `waits`, which are called on any shard and must
+/// be cheap and thread-safe.
 class Progress {
  public:
   virtual ~Progress() = default;
@@ -22,8 +24,18 @@ class Progress {
   /// Bytes that went to the target `id` stands for.
   virtual void moved(std::uint64_t id, std::uint64_t bytes) = 0;
   virtual void blob_ended(std::uint64_t id, BlobEnd how) = 0;
+  /// Whatever `id` stands for waits for something else from now on.
+  virtual void waits(std::uint64_t id, Cause cause) { (void)id, (void)cause; }
   /// Work found so far: grows while the walk goes on.
   virtual void expected(std::uint64_t more_blobs, std::uint64_t more_bytes) = 0;
+  /// Of a pass: so many more artifacts of a target (its place, as text) are to be looked at.
+  virtual void artifacts_found(std::string_view target, std::uint64_t more) {
+    (void)target, (void)more;
+  }
+  /// Of a pass: one of them has ended.
+  virtual void artifact_ended(std::string_view target, ItemOutcome outcome) {
+    (void)target, (void)outcome;
+  }
   virtual void tagged(const oci::RepositoryId& target, std::string_view tag,
                       const oci::Digest& digest) = 0;
   /// Something worth a line: a retry, a detached target, a warning from a registry.

@@ -48,6 +48,7 @@ void Totals::add(const Totals& more) {
   manifests_skipped += more.manifests_skipped;
   tags_put += more.tags_put;
   retries += more.retries;
+  waiting.add(more.waiting);
 }
 
 void OutcomeCounts::add(ItemOutcome outcome, std::uint64_t count) {

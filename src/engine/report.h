@@ -7,18 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/item_outcome.h"
+#include "engine/waiting.h"
 #include "oci/store.h"
 
 namespace transship::engine {
-
-enum class ItemOutcome : std::uint8_t {
-  kCopied,     ///< Something was written for it.
-  kUnchanged,  ///< Source and target were equal.
-  kPlanned,    ///< Dry run: this would be copied.
-  kSkipped,    ///< By policy (overwrite = never); `note` says why.
-  kFailed
-};
-std::string_view to_string(ItemOutcome outcome);
 
 /// What moved, per target.
 struct Totals {
@@ -28,6 +21,7 @@ struct Totals {
   std::uint64_t bytes_resumed = 0;
   std::uint64_t blobs_asked = 0;  ///< One request each, before anything is sent.
   std::uint64_t manifests_put = 0, manifests_skipped = 0, tags_put = 0, retries = 0;
+  Waiting waiting;
   void add(const Totals& more);
 };
 
@@ -37,8 +31,8 @@ struct ItemReport {
   std::string digest;
   ItemOutcome outcome = ItemOutcome::kCopied;
   Totals totals;
-  std::size_t referrers = 0;  ///< Copied or found there.
-  std::chrono::milliseconds took{};
+  std::size_t referrers = 0;         ///< Copied or found there.
+  std::chrono::milliseconds took{};  ///< From the artifact's first request to its tag there.
   std::optional<Error> error;
   std::string note;
 };
@@ -54,19 +48,24 @@ struct OutcomeCounts {
   void add(const OutcomeCounts& more);
 };
 
+/// From an artifact's first request to its tag: half of them, and 99 of 100, took no longer.
+struct Latency {
+  std::chrono::milliseconds p50{}, p99{};
+};
+
 /// What a pass of one job came to.
 struct JobReport {
   std::string name;
   std::chrono::milliseconds took{};
   std::uint64_t repositories = 0;
-  std::map<std::string, OutcomeCounts> targets;  ///< By place.
-  std::vector<std::string> incomplete;           ///< Repositories whose listing was cut short.
-  bool interrupted = false;                      ///< A signal ended it; or
-  bool out_of_time = false;                      ///< it ended at its longest duration...
-  std::uint64_t left = 0;                        ///< ...with so many artifacts not looked at,
-  std::uint64_t left_repositories = 0;           ///< and so many repositories (known of).
-  /// From an artifact's first request to its tags, of those that were not unchanged.
-  std::chrono::milliseconds p50{}, p99{};
+  std::map<std::string, OutcomeCounts> targets;   ///< By place.
+  std::vector<std::string> incomplete;            ///< Repositories whose listing was cut short.
+  bool interrupted = false;                       ///< A signal ended it; or
+  bool out_of_time = false;                       ///< it ended at its longest duration...
+  std::uint64_t left = 0;                         ///< ...with so many artifacts not looked at,
+  std::uint64_t left_repositories = 0;            ///< and so many repositories (known of).
+  Latency latency;                                ///< Of those copied, all targets together;
+  std::map<std::string, Latency> target_latency;  ///< and by place.
 };
 
 /// What a copy, or the jobs of a sync, came to. Printed by cli as text and as JSON.

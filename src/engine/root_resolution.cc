@@ -50,6 +50,25 @@ Task<Result<void>> find_root(SourceView& source, oci::ManifestName name, Root& r
   co_return Result<void>{};
 }
 
+// The root as the source has it; its manifest too where `whole`.
+Task<Result<void>> read_root(SourceView& source, oci::ManifestName name, const ResolvedRoot& known,
+                             bool whole, Root& root) {
+  if (known.descriptor) {
+    root.manifest = known.manifest;
+    if (!root.manifest && whole) {
+      TS_CO_TRY(root.manifest,
+                co_await source.manifest(oci::ManifestName::by_digest(known.descriptor->digest)));
+    }
+    root.descriptor = *known.descriptor;
+  } else if (!whole) {
+    TS_CO_TRY(co_await find_root(source, std::move(name), root));
+  } else {
+    TS_CO_TRY(root.manifest, co_await source.manifest(std::move(name)));
+    root.descriptor = root.manifest->descriptor();
+  }
+  co_return Result<void>{};
+}
+
 }  // namespace
 
 Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci::ManifestName name,
@@ -64,18 +83,9 @@ Task<Result<Root>> resolve_root(SourceView& source, ManifestCommit& commits, oci
            (delivery->tag.empty() && !name.digest);
   });
   if (std::ranges::none_of(deliveries, &Delivery::live)) co_return root;
-  if (known.descriptor) {
-    root.manifest = known.manifest;
-    if (!root.manifest && (read || !all_there)) {
-      TS_CO_TRY(root.manifest,
-                co_await source.manifest(oci::ManifestName::by_digest(known.descriptor->digest)));
-    }
-    root.descriptor = *known.descriptor;
-  } else if (all_there && !read) {
-    TS_CO_TRY(co_await find_root(source, name, root));
-  } else {
-    TS_CO_TRY(root.manifest, co_await source.manifest(name));
-    root.descriptor = root.manifest->descriptor();
+  {
+    const WaitingForSource answer(source.time(), deliveries);
+    TS_CO_TRY(co_await read_root(source, name, known, read || !all_there, root));
   }
   if (!name.digest) {
     const std::optional digest = root.descriptor.digest;

@@ -96,12 +96,30 @@ struct Delivery {
   std::size_t referrers = 0;
   std::optional<Error> failure;
   std::string note;
+  std::optional<Clock::time_point> ended{};  ///< Its tag is there, or never will be.
 
   const oci::RepositoryId& id() const { return target->id; }
   bool live() const { return !failure; }
   /// Keeps the first failure; cancellation is replaced by what caused it.
   void fail_with(Error error);
   void add_note(std::string_view text);
+};
+
+/// What all of `deliveries` waited for until the end of its scope: an answer of the source.
+class WaitingForSource {
+ public:
+  WaitingForSource(TimeSource& time, const std::vector<Delivery*>& deliveries)
+      : time_(time), deliveries_(deliveries), begin_(time.now()) {}
+  WaitingForSource(const WaitingForSource&) = delete;
+  WaitingForSource& operator=(const WaitingForSource&) = delete;
+  ~WaitingForSource() {
+    for (Delivery* one : deliveries_) one->totals.waiting.source += time_.now() - begin_;
+  }
+
+ private:
+  TimeSource& time_;
+  const std::vector<Delivery*>& deliveries_;
+  Clock::time_point begin_;
 };
 
 }  // namespace transship::engine

@@ -25,6 +25,7 @@ class SourceView {
 
   oci::SourceRepository& repository() { return repository_; }
   const oci::RepositoryId& id() const { return id_; }
+  TimeSource& time() const { return run_.context.time; }
 
   /// Type, digest and size; by GET where the store has no HEAD.
   [[nodiscard]] Task<Result<oci::Descriptor>> resolve(oci::ManifestName name);

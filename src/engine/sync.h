@@ -56,6 +56,11 @@ class SyncStores {
                                                         const oci::RepositoryName& name) = 0;
   /// Requests of a store since it was made, its own (catalog, tokens) too.
   virtual oci::RequestCounts counts(const std::string& store) = 0;
+  /// How long requests to a store were held back since it was made: limits, windows, Retry-After.
+  virtual std::chrono::nanoseconds held_back(const std::string& store) {
+    (void)store;
+    return {};
+  }
 };
 
 struct SyncOptions {

@@ -33,24 +33,38 @@ std::chrono::milliseconds Durations::quantile(double q) const {
 SyncReportKeeper::SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job)
     : run_(run), stores_(stores), begin_(run.context.time.now()) {
   job_.name = job.name;
-  before_[job.source.store] = stores.counts(job.source.store);
+  look_at(job.source.store);
   for (const Place& target : job.targets) {
-    before_[target.store] = stores.counts(target.store);
-    targets_.push_back(target.to_string());
-    job_.targets[targets_.back()];
-    report_.targets[targets_.back()];
+    look_at(target.store);
+    targets_.push_back({.store = target.store, .name = target.to_string()});
+    job_.targets[targets_.back().name];
+    report_.targets[targets_.back().name];
   }
 }
 
-void SyncReportKeeper::add_unchanged(std::size_t target) {
-  job_.targets[targets_[target]].add(ItemOutcome::kUnchanged);
+void SyncReportKeeper::look_at(const std::string& store) {
+  before_[store] = {.requests = stores_.counts(store), .held_back = stores_.held_back(store)};
 }
 
+void SyncReportKeeper::found(std::size_t target, std::uint64_t artifacts) {
+  run_.context.progress.artifacts_found(targets_[target].name, artifacts);
+}
+
+void SyncReportKeeper::ended(std::size_t target, ItemOutcome outcome) {
+  job_.targets[targets_[target].name].add(outcome);
+  run_.context.progress.artifact_ended(targets_[target].name, outcome);
+}
+
+void SyncReportKeeper::add_unchanged(std::size_t target) { ended(target, ItemOutcome::kUnchanged); }
+
 void SyncReportKeeper::add(std::size_t target, ItemReport item) {
-  job_.targets[targets_[target]].add(item.outcome);
-  report_.targets[targets_[target]].add(item.totals);
+  ended(target, item.outcome);
+  report_.targets[targets_[target].name].add(item.totals);
   if (item.outcome == ItemOutcome::kUnchanged) return;
-  if (item.outcome == ItemOutcome::kCopied) durations_.add(item.took);
+  if (item.outcome == ItemOutcome::kCopied) {
+    durations_.add(item.took);
+    targets_[target].durations.add(item.took);
+  }
   const bool failed = item.outcome == ItemOutcome::kFailed;
   // Half of the room is kept for failures, so that a first pass does not push them out.
   const std::size_t most = failed ? kMostItems : kMostItems / 2 + failed_items_;
@@ -62,6 +76,10 @@ void SyncReportKeeper::add(std::size_t target, ItemReport item) {
   report_.items.push_back(std::move(item));
 }
 
+void SyncReportKeeper::waited_for_disk(std::size_t target, std::chrono::nanoseconds time) {
+  report_.targets[targets_[target].name].waiting.disk += time;
+}
+
 void SyncReportKeeper::incomplete(std::string repository) {
   if (job_.incomplete.size() < kMostIncomplete) job_.incomplete.push_back(std::move(repository));
 }
@@ -69,7 +87,7 @@ void SyncReportKeeper::incomplete(std::string repository) {
 void SyncReportKeeper::fail(const std::string& source, std::size_t target, const Error& error) {
   ItemReport item;
   item.source = source;
-  item.target = targets_[target];
+  item.target = targets_[target].name;
   item.outcome = ItemOutcome::kFailed;
   item.error = error;
   add(target, std::move(item));
@@ -79,21 +97,27 @@ void SyncReportKeeper::fail(const std::string& source, const Error& error) {
   for (std::size_t i = 0; i < targets_.size(); ++i) fail(source, i, error);
 }
 
-void SyncReportKeeper::count_requests(Report& report) {
+void SyncReportKeeper::count_requests() {
   for (const auto& [store, before] : before_) {
-    add_difference(report.requests[store], stores_.counts(store), before);
+    add_difference(report_.requests[store], stores_.counts(store), before.requests);
+  }
+  for (const Target& target : targets_) {
+    report_.targets[target.name].waiting.rate_limit +=
+        stores_.held_back(target.store) - before_[target.store].held_back;
   }
 }
 
 Report SyncReportKeeper::finish(bool interrupted, bool out_of_time) {
-  count_requests(report_);
+  count_requests();
   report_.source_bytes = run_.source_bytes;
   report_.warnings = std::move(run_.warnings);
   report_.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);
   job_.took = report_.took;
-  job_.p50 = durations_.quantile(0.5);
-  job_.p99 = durations_.quantile(0.99);
+  job_.latency = durations_.latency();
+  for (const Target& target : targets_) {
+    job_.target_latency[target.name] = target.durations.latency();
+  }
   job_.interrupted = interrupted;
   job_.out_of_time = !interrupted && out_of_time && job_.left + job_.left_repositories > 0;
   report_.jobs.push_back(std::move(job_));

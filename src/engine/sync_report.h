@@ -23,6 +23,7 @@ class Durations {
   void add(std::chrono::milliseconds took);
   /// The upper end of the bucket that holds the quantile; 0 without any.
   std::chrono::milliseconds quantile(double q) const;
+  Latency latency() const { return {.p50 = quantile(0.5), .p99 = quantile(0.99)}; }
   std::uint64_t count() const { return count_; }
 
  private:
@@ -39,6 +40,8 @@ class SyncReportKeeper {
 
   SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job);
 
+  /// So many more artifacts are to be looked at, for this target.
+  void found(std::size_t target, std::uint64_t artifacts);
   void add(std::size_t target, ItemReport item);
   void add_unchanged(std::size_t target);
   void repository_done() { ++job_.repositories; }
@@ -46,6 +49,8 @@ class SyncReportKeeper {
   /// Something that concerns all targets, or one.
   void fail(const std::string& source, std::size_t target, const Error& error);
   void fail(const std::string& source, const Error& error);
+  /// The target's repository waited so long for the journal.
+  void waited_for_disk(std::size_t target, std::chrono::nanoseconds time);
   void left(std::uint64_t artifacts) { job_.left += artifacts; }
   void left_repositories(std::uint64_t count) { job_.left_repositories += count; }
 
@@ -53,12 +58,22 @@ class SyncReportKeeper {
   [[nodiscard]] Report finish(bool interrupted, bool out_of_time);
 
  private:
-  void count_requests(Report& report);
+  void look_at(const std::string& store);
+  void ended(std::size_t target, ItemOutcome outcome);
+  void count_requests();
 
   RunState& run_;
   SyncStores& stores_;
-  std::vector<std::string> targets_;  ///< Places, as text.
-  std::map<std::string, oci::RequestCounts> before_;
+  struct Target {
+    std::string store, name;  ///< The name is its place, as text.
+    Durations durations{};
+  };
+  struct Store {
+    oci::RequestCounts requests;
+    std::chrono::nanoseconds held_back{};
+  };
+  std::vector<Target> targets_;
+  std::map<std::string, Store> before_;
   Clock::time_point begin_;
   Durations durations_;
   JobReport job_;

@@ -54,7 +54,7 @@ Task<Result<void>> RepositorySync::run() {
   Result<void> walked = co_await walk_tags();
   if (walked) walked = co_await start_pinned();
   Result<void> joined = co_await artifacts_.join();
-  if (pass_.journal != nullptr && !pass_.run.dry_run) co_await pass_.journal->flush();
+  co_await flush();
   if (invalid_ > 0) {
     pass_.run.warn(fmt::format("tags of {}: {} entries are no valid tags, and were left out",
                                source_text(), invalid_));
@@ -171,9 +171,24 @@ Task<Result<void>> RepositorySync::walk_tags() {
 
 // --- tags
 
+void RepositorySync::waited_for_disk(Clock::time_point begin) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) pass_.keeper.waited_for_disk(i, pass_.run.context.time.now() - begin);
+  }
+}
+
+// What waits to be written is held in memory.
+Task<void> RepositorySync::flush() {
+  if (pass_.journal == nullptr || pass_.run.dry_run) co_return;
+  const Clock::time_point begin = pass_.run.context.time.now();
+  co_await pass_.journal->flush();
+  waited_for_disk(begin);
+}
+
 Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(const Tags& tags) {
   std::vector<Rows> out(targets_.size());
   if (pass_.journal == nullptr || pass_.options.strict) co_return out;
+  const Clock::time_point begin = pass_.run.context.time.now();
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     Tags there;
@@ -188,6 +203,7 @@ Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(const Tags& t
       pass_.run.warn(rows.error().describe() + "; the targets are asked instead");
     }
   }
+  waited_for_disk(begin);
   co_return out;
 }
 
@@ -207,6 +223,9 @@ std::vector<RepositorySync::Known> RepositorySync::known(const std::string& tag,
 }
 
 Task<Result<void>> RepositorySync::start(Tags tags) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) pass_.keeper.found(i, tags.size());
+  }
   for (std::size_t first = 0; first < tags.size(); first += kBatch) {
     const std::size_t last = std::min(tags.size(), first + kBatch);
     const Tags batch(std::make_move_iterator(tags.begin() + static_cast<std::ptrdiff_t>(first)),
@@ -220,8 +239,7 @@ Task<Result<void>> RepositorySync::start(Tags tags) {
       }
       artifacts_.spawn(one(batch[i], known(batch[i], rows), std::move(slot)));
     }
-    // What waits to be written is held in memory.
-    if (pass_.journal != nullptr && !pass_.run.dry_run) co_await pass_.journal->flush();
+    co_await flush();
   }
   co_return Result<void>{};
 }
@@ -287,6 +305,9 @@ Task<Result<void>> RepositorySync::one(std::string tag, std::vector<Known> targe
 Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
                                 Clock::time_point begin) {
+  // The source was asked for what the tag is, and for what refers to it.
+  const auto before =
+      std::chrono::duration_cast<std::chrono::milliseconds>(pass_.run.context.time.now() - begin);
   std::vector<CopyTarget> to;
   for (const Known& one : targets) to.push_back({targets_[one.target].repository.get(), tag});
   ArtifactCopy copy({pass_.run, view_, blobs_, commits_, pass_.job.copy},
@@ -308,8 +329,6 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
     Result<std::string> late = co_await evidence_fingerprint(view_, pass_.job.copy, digest);
     if (late) evidence = std::move(*late);
   }
-  const auto took =
-      std::chrono::duration_cast<std::chrono::milliseconds>(pass_.run.context.time.now() - begin);
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Target& target = targets_[targets[i].target];
     if (keep && done(items[i])) {
@@ -317,7 +336,8 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
         pass_.journal->put_tag(target.id, tag, {.digest = *there, .evidence = evidence});
       }
     }
-    items[i].took = took;
+    items[i].took += before;
+    items[i].totals.waiting.source += before;
     finished(targets[i].target, std::move(items[i]));
   }
 }

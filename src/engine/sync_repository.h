@@ -64,6 +64,8 @@ class RepositorySync {
   [[nodiscard]] Task<void> copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
                                 Clock::time_point begin);
+  [[nodiscard]] Task<void> flush();
+  void waited_for_disk(Clock::time_point begin);
   void finished(std::size_t target, ItemReport item);
   std::size_t live_targets() const;
   std::string source_text() const { return view_.id().to_string(); }

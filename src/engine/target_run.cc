@@ -47,8 +47,13 @@ TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
     : transfer_(transfer),
       target_(std::move(target)),
       cursor_(std::make_unique<Cursor>(
-          transfer.shard(), [progress = &transfer.context().progress, id = target_.progress_id](
-                                std::uint64_t bytes) { progress->moved(id, bytes); })),
+          transfer.shard(),
+          [progress = &transfer.context().progress, id = target_.progress_id](std::uint64_t bytes) {
+            progress->moved(id, bytes);
+          },
+          [progress = &transfer.context().progress, id = target_.progress_id](Cause cause) {
+            progress->waits(id, cause);
+          })),
       retry_(transfer.context(), describe(transfer, target_)),
       record_(transfer.journal(), target_.repository->id().to_string(), transfer.blob().digest,
               target_.left) {
@@ -89,7 +94,9 @@ Task<Result<void>> TargetRun::run() {
   ended_ = true;
   // What was cut off by a signal is gone on with by the next run.
   if (outcome.result) record_.forget();
-  outcome.bytes_sent = co_await transfer_.leave(*cursor_);
+  const Transfer::Left left = co_await transfer_.leave(*cursor_);
+  outcome.bytes_sent = left.given;
+  outcome.waited = left.waited;
   if (target_.on_end) target_.on_end(outcome);
   co_return Result<void>{};
 }

@@ -116,15 +116,15 @@ void Transfer::move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_
   pipe.attach(cursor, offset);
 }
 
-Task<std::uint64_t> Transfer::leave(Cursor& cursor) {
-  std::uint64_t given = 0;
+Task<Transfer::Left> Transfer::leave(Cursor& cursor) {
+  Left left;
   co_await on_shard(shard_, [&] {
     cursor.set_waker({});
     if (cursor.pipe() != nullptr) cursor.pipe()->release(cursor);
-    given = cursor.given();
+    left = {.given = cursor.given(), .waited = cursor.waited()};
   });
   co_await drop_idle_feeds();
-  co_return given;
+  co_return left;
 }
 
 Task<void> Transfer::drop_idle_feeds() {

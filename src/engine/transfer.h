@@ -30,8 +30,13 @@ class Transfer {
   /// Puts `cursor` where its pipe has `offset`, else on a feed of its own. False: the target must
   /// start again from zero, as nothing proves what it holds.
   [[nodiscard]] Task<bool> place(Cursor& cursor, std::uint64_t offset);
-  /// `cursor` needs no more bytes: a feed that nobody reads any more ends. Returns how many it got.
-  [[nodiscard]] Task<std::uint64_t> leave(Cursor& cursor);
+  struct Left {
+    std::uint64_t given = 0;
+    Waiting waited;
+  };
+  /// `cursor` needs no more bytes: a feed that nobody reads any more ends. Returns how many it got,
+  /// and what it waited for.
+  [[nodiscard]] Task<Left> leave(Cursor& cursor);
 
  private:
   Feed& new_feed();

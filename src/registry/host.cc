@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "registry/body_filters.h"
 #include "registry/error_body.h"
+#include "registry/registry.h"
 #include "transport/curl_client.h"
 
 namespace transship::registry {
@@ -13,12 +14,6 @@ using transport::Response;
 using transport::Url;
 
 namespace {
-
-// The API of Docker Hub does not live where its names say.
-std::string api_host(const std::string& name) {
-  if (name == "docker.io" || name == "index.docker.io") return "registry-1.docker.io";
-  return name;
-}
 
 bool answers_other_scheme(const Response& response) {
   return response.status == 400 && (response.body.contains("HTTP request to an HTTPS server") ||
@@ -34,6 +29,11 @@ std::string_view without_port(std::string_view authority) {
 }
 
 }  // namespace
+
+std::string api_host(const std::string& name) {
+  if (name == "docker.io" || name == "index.docker.io") return "registry-1.docker.io";
+  return name;
+}
 
 Host::Host(transport::HttpClient& http, CredentialSource& credentials, TimeSource& time,
            Options options, std::string name)
@@ -60,11 +60,7 @@ Url Host::url(std::string_view target) const {
 }
 
 Error Host::error(const Response& response, std::string_view action) const {
-  Error out = http_error(response, time_.wall()).within(action);
-  if (out.code == Errc::kRepositoryUnknown && !profile_->missing_repository_hint.empty()) {
-    out.hint = profile_->missing_repository_hint;
-  }
-  return out;
+  return http_error(response, time_.wall()).within(action);
 }
 
 bool Host::own(const Call& call) const { return !call.url || call.url->same_origin(url("/")); }

@@ -184,7 +184,7 @@ Task<Result<oci::PutOutcome>> Repository::put_manifest(oci::ManifestName name,
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   const Response& response = *sent;
   if (response.status < 200 || response.status > 202) {
-    Error error = host_.error(response, what);
+    Error error = refusal(response, what);
     co_return co_await refused_manifest(std::move(name), digest, std::move(error));
   }
   const auto stored = claimed_digest(response);

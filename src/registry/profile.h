@@ -36,7 +36,7 @@ struct Profile {
   /// The status of an upload says one byte too many (Quay).
   bool status_one_more = false;
   /// How a missing repository comes to be, for people.
-  std::string_view missing_repository_hint = "";
+  std::string_view missing_repository_hint = "";  ///< NAME stands for the repository.
 };
 
 /// The profile of a host by its name, or the one called `name`; generic when nothing fits.

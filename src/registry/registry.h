@@ -32,6 +32,9 @@ struct CatalogPage {
   std::optional<std::string> next;  ///< Opaque: hand it back. Nothing: this was the last page.
 };
 
+/// The host that answers for a registry's name: Docker Hub's API does not live where its names say.
+std::string api_host(const std::string& name);
+
 /// One registry host: its scheme, its tokens, its quirks, and what was learned of it.
 ///
 /// Lives on the control shard; outlives the repositories that it made. Every method is a single

@@ -23,6 +23,15 @@ std::string Repository::action(std::string_view verb, std::string_view what) con
                      verb == "GET" || verb == "HEAD" ? "from" : "to", host_.name(), name_.str());
 }
 
+Error Repository::refusal(const transport::Response& response, std::string_view action) const {
+  Error out = host_.error(response, action);
+  std::string hint(host_.profile().missing_repository_hint);
+  if (out.code != Errc::kRepositoryUnknown || hint.empty()) return out;
+  if (const auto at = hint.find("NAME"); at != std::string::npos) hint.replace(at, 4, name_.str());
+  out.hint = std::move(hint);
+  return out;
+}
+
 Call Repository::call(transport::Method method, std::string target,
                       std::uint64_t oci::RequestCounts::* kind) const {
   Call out;

@@ -48,6 +48,8 @@ class Repository final : public oci::TargetRepository {
   Call session_call(transport::Method method, const transport::Url& url) const;
   std::string path(std::string_view rest) const;  ///< "/v2/<name>/<rest>"
   std::string action(std::string_view verb, std::string_view what) const;
+  /// Of a request that writes: where the repository is missing, the hint says how it is made.
+  Error refusal(const transport::Response& response, std::string_view action) const;
 
   // manifests.cc
   Call manifest_call(transport::Method method, const std::string& reference) const;

@@ -76,7 +76,7 @@ Task<Result<oci::UploadStart>> Repository::mount(const oci::Descriptor& blob,
     TS_CO_TRY(oci::UploadSession session, session_of(*sent));
     co_return oci::UploadStart(std::move(session));
   }
-  const Error error = host_.error(*sent, what);
+  const Error error = refusal(*sent, what);
   // Of a mount it may be the other repository that is unknown: a plain POST tells.
   const bool nowhere = error.code == Errc::kRepositoryUnknown && !other;
   if (error.retryable || nowhere) co_return std::unexpected(error);
@@ -101,7 +101,7 @@ Task<Result<oci::UploadStart>> Repository::open_session(const oci::Descriptor& b
   post.request_class = transport::RequestClass::kWrite;
   Result<Response> sent = co_await host_.send(std::move(post));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
-  if (!opened(*sent)) co_return std::unexpected(host_.error(*sent, what));
+  if (!opened(*sent)) co_return std::unexpected(refusal(*sent, what));
   TS_CO_TRY(oci::UploadSession session, session_of(*sent));
   co_return oci::UploadStart(std::move(session));
 }

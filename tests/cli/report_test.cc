@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "cli/report_text.h"
+#include "support/json_schema.h"
 
 namespace transship::cli {
 namespace {
@@ -13,7 +15,11 @@ engine::Report sample() {
                           .target = "eu.example.com/app:1",
                           .digest = "sha256:" + std::string(64, 'a'),
                           .outcome = engine::ItemOutcome::kCopied,
-                          .totals = {.bytes_sent = 2048, .blobs_sent = 3, .manifests_put = 1},
+                          .totals = {.bytes_sent = 2048,
+                                     .blobs_sent = 3,
+                                     .manifests_put = 1,
+                                     .waiting = {.source = std::chrono::milliseconds(1200),
+                                                 .target = std::chrono::milliseconds(5)}},
                           .referrers = 2,
                           .took = std::chrono::milliseconds(1500),
                           .error = std::nullopt,
@@ -57,8 +63,9 @@ engine::Report of_jobs() {
   job.incomplete = {"hub.example.com/team/app"};
   job.out_of_time = true;
   job.left = 12;
-  job.p50 = std::chrono::milliseconds(80);
-  job.p99 = std::chrono::milliseconds(900);
+  job.latency = {.p50 = std::chrono::milliseconds(80), .p99 = std::chrono::milliseconds(900)};
+  job.target_latency["eu.example.com"] = {.p50 = std::chrono::milliseconds(70),
+                                          .p99 = std::chrono::milliseconds(800)};
   report.jobs = {job};
   return report;
 }
@@ -72,7 +79,9 @@ TEST(ReportTest, JobsAreToldWithWhatIsLeft) {
       job.at("targets").as_object().at("eu.example.com").as_object().at("unchanged").as_int64(),
       40);
   const std::string text = report_text(of_jobs(), false);
-  EXPECT_NE(text.find("eu.example.com: 3 copied, 40 unchanged, 1 FAILED"), std::string::npos)
+  EXPECT_NE(text.find("eu.example.com: 3 copied, 40 unchanged, 1 FAILED; first request to tag: "
+                      "70 ms (half of them), 800 ms (99 of 100)"),
+            std::string::npos)
       << text;
   EXPECT_NE(text.find("time was up: 12 artifacts"), std::string::npos);
   EXPECT_NE(text.find("hub.example.com/team/app: its listing was cut short"), std::string::npos);
@@ -92,7 +101,50 @@ TEST(ReportTest, TextNamesTheFailureAndWhatToDo) {
   EXPECT_NE(text.find("HTTP 403"), std::string::npos);
   EXPECT_NE(text.find("ask for push rights"), std::string::npos);
   EXPECT_NE(text.find("sent 2.0 KiB in 3 blobs"), std::string::npos);
-  EXPECT_NE(text.find("4 requests"), std::string::npos);
+  EXPECT_NE(text.find("hub.example.com: 4 requests: 1 manifest GET, 3 blob GET"),
+            std::string::npos);
+}
+
+TEST(ReportTest, WhatWasWaitedForIsToldByCause) {
+  const std::string text = report_text(sample(), false);
+  // What is too short to matter is not.
+  EXPECT_NE(text.find("waited, added up: 1.2 s for the source\n"), std::string::npos) << text;
+  const auto root = boost::json::parse(report_json(sample(), false)).as_object();
+  const auto& waiting = root.at("targets").at("eu.example.com/app").at("waiting");
+  EXPECT_EQ(waiting.at("sourceMilliseconds").as_int64(), 1200);
+  EXPECT_EQ(waiting.at("targetMilliseconds").as_int64(), 5);
+}
+
+TEST(ReportTest, ReportsAreAsTheSchemaSays) {
+  EXPECT_EQ(test::report_violations(report_json(sample(), false)), "");
+  EXPECT_EQ(test::report_violations(report_json(of_jobs(), true)), "");
+  engine::Report noted = of_jobs();
+  noted.items[0].note = "foreign layers stay at their urls";
+  noted.warnings = {"a warning"};
+  noted.items_omitted = 7;
+  EXPECT_EQ(test::report_violations(report_json(noted, false)), "");
+}
+
+TEST(ReportTest, AReportThatTheSchemaDoesNotDescribeIsFound) {
+  boost::json::value report = boost::json::parse(report_json(of_jobs(), false));
+  const auto problems = [&] { return test::report_violations(boost::json::serialize(report)); };
+  auto& item = report.as_object()["items"].as_array()[0].as_object();
+  item["colour"] = "red";
+  EXPECT_EQ(problems(), "items[0].colour: the schema does not have it\n");
+  item.erase("colour");
+  item.erase("digest");
+  EXPECT_EQ(problems(), "items[0]: digest is missing\n");
+  item["digest"] = 5;
+  EXPECT_EQ(problems(), "items[0].digest: 5 is no string\n");
+  item["digest"] = "";
+  item["outcome"] = "eaten";
+  EXPECT_EQ(problems(), "items[0].outcome: \"eaten\" is none of the values\n");
+  item["outcome"] = "copied";
+  item["milliseconds"] = -1;
+  EXPECT_EQ(problems(), "items[0].milliseconds: -1 is too small\n");
+  item["milliseconds"] = 1;
+  report.as_object()["version"] = 2;
+  EXPECT_EQ(problems(), "version: 2 is not the constant\n");
 }
 
 TEST(ReportTest, RemoteTextReachesNoTerminal) {

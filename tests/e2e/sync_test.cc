@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 
 #include "e2e/harness.h"
+#include "support/json_schema.h"
 
 namespace transship::e2e {
 namespace {
@@ -113,6 +114,8 @@ TEST_F(SyncTest, APlanWritesNothingAndTheReportsAreJson) {
   const Outcome done = sync(file, {"--json"});
   ASSERT_DONE(done);
   const auto report = boost::json::parse(done.out);
+  EXPECT_EQ(test::report_violations(plan.out), "");
+  EXPECT_EQ(test::report_violations(done.out), "");
   EXPECT_EQ(planned.at("targets").at(eu.host()).at("bytesSent"),
             report.at("targets").at(eu.host()).at("bytesSent"));
   const auto& outcomes = report.at("jobs").at(0).at("targets").at(eu.host());

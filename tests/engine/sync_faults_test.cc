@@ -142,8 +142,8 @@ TEST_F(SyncFaultsTest, TimeIsUpIsSaidWithWhatIsLeft) {
   EXPECT_GT(one.left_repositories, 0U);
   EXPECT_GT(outcomes(report).copied, 0U);
   EXPECT_LT(one.took, std::chrono::seconds(91));
-  EXPECT_GT(one.p50.count(), 0);
-  EXPECT_GE(one.p99, one.p50);
+  EXPECT_GT(one.latency.p50.count(), 0);
+  EXPECT_GE(one.latency.p99, one.latency.p50);
 }
 
 TEST_F(SyncFaultsTest, AJournalThatCannotBeReadCostsRequestsOnly) {

@@ -129,7 +129,8 @@ TEST(StartUpload, AMissingEcrRepositorySaysHowToMakeIt) {
   rig.http.on(Method::kPost, kUploads, answer(404, {}, R"({"errors":[{"code":"NAME_UNKNOWN"}]})"));
   with_start(rig, std::nullopt, [](Result<oci::UploadStart> start) {
     EXPECT_EQ(start.error().code, Errc::kRepositoryUnknown);
-    EXPECT_THAT(start.error().hint, HasSubstr("aws ecr create-repository"));
+    EXPECT_THAT(start.error().hint,
+                HasSubstr("aws ecr create-repository --repository-name team/app"));
   });
 }
 

@@ -1,8 +1,8 @@
+#include "cli/progress_board.h"
+
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "cli/progress_board.h"
-#include "cli/progress_view.h"
 
 namespace transship::cli {
 namespace {
@@ -55,19 +55,19 @@ TEST(ProgressBoardTest, LinesAreTakenOnce) {
   EXPECT_TRUE(board.take_lines().empty());
 }
 
-TEST(ProgressViewTest, ABlobsLineFitsTheTerminal) {
+TEST(ProgressBoardTest, ABlobsLineFitsTheTerminal) {
   const std::string line =
       blob_line({.name = std::string(200, 'n'), .size = 1000, .moved = 500}, 60);
   EXPECT_EQ(line.size(), 60U);
   EXPECT_EQ(line.substr(0, 22), "[##########          ]");
 }
 
-TEST(ProgressViewTest, AnEmptyBlobIsComplete) {
+TEST(ProgressBoardTest, AnEmptyBlobIsComplete) {
   EXPECT_EQ(blob_line({.name = "n", .size = 0, .moved = 0}, 80).substr(0, 22),
             "[####################]");
 }
 
-TEST(ProgressViewTest, TotalsNameWhatIsLeft) {
+TEST(ProgressBoardTest, TotalsNameWhatIsLeft) {
   const std::string line = totals_line({.blobs_expected = 4,
                                         .blobs_ended = 1,
                                         .bytes_expected = 2048,
@@ -77,7 +77,7 @@ TEST(ProgressViewTest, TotalsNameWhatIsLeft) {
   EXPECT_EQ(line, "1/4 blobs, 1.0 KiB of 2.0 KiB, 512 B/s, 01:02 left");
 }
 
-TEST(ProgressViewTest, ClockTextHasHoursOnlyWhenThereAreSome) {
+TEST(ProgressBoardTest, ClockTextHasHoursOnlyWhenThereAreSome) {
   EXPECT_EQ(clock_text(std::chrono::seconds(9)), "00:09");
   EXPECT_EQ(clock_text(std::chrono::seconds(3787)), "1:03:07");
 }
