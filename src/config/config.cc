@@ -64,33 +64,33 @@ RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   return out;
 }
 
-Selection read_globs(TomlTable& parent, TomlTable& table, bool repositories) {
+Selection read_globs(TomlTable& table, bool repositories) {
   Selection out{.include = table.strings("include"), .exclude = table.strings("exclude")};
-  if (!repositories) return out;
-  for (const auto* list : {&out.include, &out.exclude}) {
+  for (const auto& [key, list] : {std::pair("include", &out.include), {"exclude", &out.exclude}}) {
     for (const auto& glob : *list) {
-      if (oci::glob_is_hopeless_for_repositories(glob)) {
-        parent.complain("repositories", fmt::format("'{}' can match no repository name", glob));
+      if (repositories && oci::glob_is_hopeless_for_repositories(glob)) {
+        table.complain(key, fmt::format("'{}' can match no repository name", glob));
+      }
+      if (!repositories && oci::glob_is_hopeless_for_tags(glob)) {
+        table.complain(key, fmt::format("'{}' can match no tag", glob));
       }
     }
   }
   return out;
 }
 
-TagSelection read_tags(TomlTable& job) {
+TagSelection read_tags(TomlTable& table) {
   TagSelection out;
-  auto table = job.table("tags");
-  if (!table) return out;
-  out.globs = read_globs(job, *table, false);
-  out.semver = table->string("semver").value_or("");
+  out.globs = read_globs(table, false);
+  out.semver = table.string("semver").value_or("");
   if (!out.semver.empty()) {
     if (const auto range = oci::VersionRange::parse(out.semver); !range) {
-      table->complain("semver", range.error().message);
+      table.complain("semver", range.error().message);
     }
   }
-  out.latest = static_cast<std::size_t>(table->integer("latest", 1, kMostLatest).value_or(0));
-  out.sort = table->choice("sort", {"semver", "name"}).value_or("semver");
-  table->finish();
+  out.latest = static_cast<std::size_t>(table.integer("latest", 1, kMostLatest).value_or(0));
+  out.sort = table.choice("sort", {"semver", "name"}).value_or("semver");
+  table.finish();
   return out;
 }
 
@@ -114,10 +114,11 @@ std::vector<Rename> read_renames(TomlTable& job) {
 void read_referrers(TomlTable& job, JobConfig& out) {
   if (job.is_string("referrers")) {
     out.referrers = job.choice("referrers", {"all", "none"}).value_or("all");
-    return;
+    out.referrer_types.clear();
+  } else if (auto types = job.strings("referrers"); job.has("referrers")) {
+    out.referrers = types.empty() ? "none" : "types";
+    out.referrer_types = std::move(types);
   }
-  out.referrer_types = job.strings("referrers");
-  if (!out.referrer_types.empty()) out.referrers = "types";
 }
 
 // "host[/prefix]": the host must look like one, the prefix like a repository.
@@ -153,26 +154,32 @@ void check_pinned(const TomlTable& job, const std::vector<std::string>& pinned) 
   }
 }
 
-JobConfig read_job(TomlTable& table) {
-  JobConfig out;
+// What [defaults] may have too. A key that is there replaces all that `out` had of it.
+void read_choices(TomlTable& table, JobConfig& out) {
+  if (auto repositories = table.table("repositories")) {
+    out.repositories = read_globs(*repositories, true);
+    repositories->finish();
+  }
+  if (auto tags = table.table("tags")) out.tags = read_tags(*tags);
+  if (table.is_string("platforms")) {
+    (void)table.choice("platforms", {"all"});
+    out.platforms.clear();
+  } else if (auto platforms = table.strings("platforms"); table.has("platforms")) {
+    check_platforms(table, platforms);
+    out.platforms = std::move(platforms);
+  }
+  read_referrers(table, out);
+  out.overwrite = table.choice("overwrite", {"always", "never"}).value_or(out.overwrite);
+}
+
+JobConfig read_job(TomlTable& table, const JobConfig& defaults) {
+  JobConfig out = defaults;
   out.line = table.line();
   out.name = table.string("name").value_or("");
   out.source = table.string("source").value_or("");
   out.targets = table.strings("targets");
-  if (auto repositories = table.table("repositories")) {
-    out.repositories = read_globs(table, *repositories, true);
-    repositories->finish();
-  }
-  out.tags = read_tags(table);
+  read_choices(table, out);
   out.renames = read_renames(table);
-  if (table.is_string("platforms")) {
-    (void)table.choice("platforms", {"all"});
-  } else {
-    out.platforms = table.strings("platforms");
-  }
-  check_platforms(table, out.platforms);
-  read_referrers(table, out);
-  out.overwrite = table.choice("overwrite", {"always", "never"}).value_or("always");
   out.pinned = table.strings("pinned");
   check_pinned(table, out.pinned);
   if (out.name.empty()) table.complain("", "a name is needed");
@@ -184,7 +191,17 @@ JobConfig read_job(TomlTable& table) {
   return out;
 }
 
-// A target that is its own source, or is named twice.
+// Whether the job takes what lies at `place`: a repository below its source, "host/name".
+bool takes(const JobConfig& job, const std::string& place) {
+  if (!place.starts_with(job.source + "/")) return false;
+  const std::string name = place.substr(job.source.size() + 1);
+  const auto matches = [&](const std::string& glob) { return oci::glob_matches(glob, name); };
+  const auto& [include, exclude] = job.repositories;
+  return (include.empty() || std::ranges::any_of(include, matches)) &&
+         std::ranges::none_of(exclude, matches);
+}
+
+// A target that is its own source, lies within it, or is named twice.
 void check_overlap(const TomlTable& table, const JobConfig& job) {
   std::set<std::string> seen;
   for (const auto& target : job.targets) {
@@ -194,15 +211,30 @@ void check_overlap(const TomlTable& table, const JobConfig& job) {
     if (!seen.insert(to_lower(target)).second) {
       table.complain("targets", fmt::format("{} is named twice", target));
     }
-    if (to_lower(target).starts_with(to_lower(job.source) + "/") &&
-        oci::glob_matches(
-            job.repositories.include.empty() ? "**" : job.repositories.include.front(),
-            target.substr(job.source.size() + 1) + "/x") &&
-        job.repositories.exclude.empty()) {
+    // Any repository there stands for all.
+    if (to_lower(target) != to_lower(job.source) && takes(job, target + "/x")) {
       table.complain("targets",
                      fmt::format("{} lies within the source, so that a pass would copy its own "
                                  "result: exclude it in repositories",
                                  target));
+    }
+  }
+}
+
+// Two jobs that read what the other one writes: where one of them puts it elsewhere than where it
+// came from, each pass would nest it deeper.
+void check_circle(const TomlTable& table, const JobConfig& job, const JobConfig& other) {
+  for (const auto& there : job.targets) {
+    for (const auto& back : other.targets) {
+      if (there == other.source && back == job.source) continue;
+      const bool read_again = there == other.source || takes(other, there + "/x");
+      const bool returns = back == job.source || takes(job, back + "/x");
+      if (!read_again || !returns) continue;
+      table.complain(
+          "targets",
+          fmt::format("{} is read by job {}, which writes to {}, from where this job "
+                      "reads: each pass would nest it deeper; exclude it in repositories",
+                      there, other.name, back));
     }
   }
 }
@@ -219,13 +251,19 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
       config.registries[to_lower(host)] = read_registry(host, table);
     }
   }
+  JobConfig defaults;
+  if (auto table = root.table("defaults")) {
+    read_choices(*table, defaults);
+    table->finish();
+  }
   std::set<std::string> names;
   for (auto& table : root.tables("job")) {
-    JobConfig job = read_job(table);
+    JobConfig job = read_job(table, defaults);
     if (!job.name.empty() && !names.insert(job.name).second) {
       table.complain("name", fmt::format("two jobs are called '{}'", job.name));
     }
     check_overlap(table, job);
+    for (const JobConfig& other : config.jobs) check_circle(table, job, other);
     config.jobs.push_back(std::move(job));
   }
   root.finish();
@@ -253,6 +291,11 @@ const std::vector<std::string>& config_keys() {
                                                  "registry.max_connections",
                                                  "registry.profile",
                                                  "registry.allow_private_redirects",
+                                                 "defaults.repositories",
+                                                 "defaults.tags",
+                                                 "defaults.platforms",
+                                                 "defaults.referrers",
+                                                 "defaults.overwrite",
                                                  "job.name",
                                                  "job.source",
                                                  "job.targets",

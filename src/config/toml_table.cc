@@ -132,6 +132,8 @@ bool TomlTable::is_string(std::string_view key) const {
   return node != nullptr && node->is_string();
 }
 
+bool TomlTable::has(std::string_view key) const { return node_->table->get(key) != nullptr; }
+
 std::optional<std::string> TomlTable::string(std::string_view key) {
   known_.emplace_back(key);
   const toml::node* node = node_->table->get(key);
@@ -236,7 +238,9 @@ std::vector<std::pair<std::string, TomlTable>> TomlTable::named_tables() {
     const std::string name(key.str());
     if (auto inner = table(name)) {
       inner->path_ = fmt::format("{}.\"{}\"", path_, name);
-      out.emplace_back(name, std::move(*inner));
+      if (auto expanded = expand(name, name)) {
+        out.emplace_back(std::move(*expanded), std::move(*inner));
+      }
     }
   }
   return out;

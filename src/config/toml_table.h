@@ -48,9 +48,11 @@ class TomlTable {
   std::optional<TomlTable> table(std::string_view key);
   /// [[key]]
   std::vector<TomlTable> tables(std::string_view key);
-  /// The keys of a table whose keys are names ([registry."host"]), with their tables.
+  /// The keys of a table whose keys are names ([registry."host"]), with their tables. Environment
+  /// variables are filled in there too.
   std::vector<std::pair<std::string, TomlTable>> named_tables();
   bool is_string(std::string_view key) const;
+  bool has(std::string_view key) const;
 
   /// Complains of every key that was never asked for.
   void finish();

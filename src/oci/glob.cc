@@ -72,4 +72,13 @@ bool glob_is_hopeless_for_repositories(std::string_view pattern) {
          pattern.ends_with('/') || pattern.find("//") != std::string_view::npos;
 }
 
+bool glob_is_hopeless_for_tags(std::string_view pattern) {
+  const auto possible = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-' || c == '*' || c == '?';
+  };
+  return pattern.empty() || !std::ranges::all_of(pattern, possible) || pattern.starts_with('.') ||
+         pattern.starts_with('-');
+}
+
 }  // namespace transship::oci

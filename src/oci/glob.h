@@ -12,5 +12,7 @@ bool glob_matches(std::string_view pattern, std::string_view text);
 /// True when no valid repository name or tag can match: an upper-case letter in a repository
 /// pattern, an empty pattern. For configuration errors.
 bool glob_is_hopeless_for_repositories(std::string_view pattern);
+/// The same for tags: a slash, a space, a dot or a dash at the start.
+bool glob_is_hopeless_for_tags(std::string_view pattern);
 
 }  // namespace transship::oci

@@ -132,7 +132,56 @@ TEST(Config, AllErrorsOfAFileAreFound) {
 TEST(Config, BrokenTomlIsNamedWithItsLine) { EXPECT_ERROR("[[job]\nname = 1\n", "jobs.toml:1:"); }
 
 TEST(Config, AGlobThatCanMatchNothingIsAnError) {
-  EXPECT_ERROR(job("repositories = { include = [\"Team/*\"] }\n"), "Team/*");
+  EXPECT_ERROR(job("repositories = { include = [\"Team/*\"] }\n"),
+               "jobs.toml:5:30: job.repositories.include: 'Team/*' can match no repository name");
+  for (const std::string glob : {"", "v1/*", ".hidden", "-x", "v 1"}) {
+    EXPECT_ERROR(job("tags = { exclude = [\"" + glob + "\"] }\n"), "can match no tag");
+  }
+  EXPECT_EQ(error_of(job("tags = { include = [\"V?.*-rc_1\"] }\n")), "");
+}
+
+TEST(Config, EveryMistakeIsNamedWithFileLineColumnAndKey) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"targts = []\n", "jobs.toml:5:1: job.targts: unknown key (did you mean targets?)"},
+      {"overwrite = true\n",
+       "jobs.toml:5:13: job.overwrite: a string is needed, not true or false"},
+      {"tags = { latest = 1.5 }\n",
+       "jobs.toml:5:19: job.tags.latest: a number is needed, not a number with a fraction"},
+      {"tags = [\"v1\"]\n", "jobs.toml:5:8: job.tags: a table is needed, not a list"},
+      {"pinned = \"app\"\n", "jobs.toml:5:10: job.pinned: a list of strings is needed"},
+      {"rename = { from = \"a\", to = \"b\" }\n",
+       "jobs.toml:5:10: job.rename: write [[job.rename]]"},
+  };
+  for (const auto& [line, wrong] : cases) EXPECT_ERROR(job(line), wrong);
+}
+
+TEST(Config, DefaultsHoldForJobsThatSayNothingElse) {
+  const auto config = parse_config(
+      "[defaults]\ntags = { include = [\"v*\"], latest = 3 }\nreferrers = [\"application/x\"]\n"
+      "platforms = [\"linux/arm64\"]\noverwrite = \"never\"\n"
+      "repositories = { exclude = [\"scratch/**\"] }\n" +
+          job("") +
+          "[[job]]\nname = \"b\"\nsource = \"hub.example.com\"\ntargets = [\"us.example.com\"]\n"
+          "tags = { exclude = [\"*-rc\"] }\nreferrers = \"none\"\nplatforms = \"all\"\n"
+          "overwrite = \"always\"\nrepositories = { include = [\"app\"] }\n",
+      "jobs.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const JobConfig& quiet = config->jobs.at(0);
+  EXPECT_EQ(quiet.tags.globs.include, std::vector<std::string>{"v*"});
+  EXPECT_EQ(quiet.tags.latest, 3U);
+  EXPECT_EQ(quiet.referrers, "types");
+  EXPECT_EQ(quiet.platforms, std::vector<std::string>{"linux/arm64"});
+  EXPECT_EQ(quiet.overwrite, "never");
+  EXPECT_EQ(quiet.repositories.exclude, std::vector<std::string>{"scratch/**"});
+  const JobConfig& other = config->jobs.at(1);
+  EXPECT_TRUE(other.tags.globs.include.empty());
+  EXPECT_EQ(other.tags.latest, 0U);
+  EXPECT_EQ(other.referrers, "none");
+  EXPECT_TRUE(other.platforms.empty());
+  EXPECT_EQ(other.overwrite, "always");
+  EXPECT_TRUE(other.repositories.exclude.empty());
+  EXPECT_ERROR("[defaults]\nsource = \"hub.example.com\"\n" + job(""),
+               "jobs.toml:2:1: defaults.source: unknown key");
 }
 
 TEST(Config, PlacesAreChecked) {
@@ -148,6 +197,32 @@ TEST(Config, PlacesAreChecked) {
   EXPECT_ERROR(start + "source = \"hub\"\ntargets = [\"e.example.com\"]\n", "registry host");
   EXPECT_ERROR(start + "source = \"h.example.com/UPPER\"\ntargets = [\"e.example.com\"]\n",
                "job.source");
+}
+
+TEST(Config, ATargetWithinItsSourceIsRefusedUnlessItIsExcluded) {
+  const auto within = [](const std::string& more) {
+    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\n"
+           "targets = [\"hub.example.com/mirror\"]\n" +
+           more;
+  };
+  EXPECT_ERROR(within("repositories = { exclude = [\"scratch/**\"] }\n"), "within the source");
+  EXPECT_ERROR(within("repositories = { include = [\"app/**\", \"**\"] }\n"), "within the source");
+  EXPECT_EQ(error_of(within("repositories = { exclude = [\"mirror/**\"] }\n")), "");
+  EXPECT_EQ(error_of(within("repositories = { include = [\"app/**\"] }\n")), "");
+}
+
+TEST(Config, JobsThatHandEachOtherWhatTheyWroteAreRefused) {
+  const auto two = [](const std::string& there, const std::string& back) {
+    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\ntargets = [\"" + there +
+           "\"]\n[[job]]\nname = \"b\"\nsource = \"eu.example.com\"\ntargets = [\"" + back +
+           "\"]\n";
+  };
+  EXPECT_ERROR(two("eu.example.com/mirror", "hub.example.com"), "jobs.toml:8:11: job.targets");
+  EXPECT_ERROR(two("eu.example.com/mirror", "hub.example.com"), "nest it deeper");
+  EXPECT_ERROR(two("eu.example.com", "hub.example.com/back"), "nest it deeper");
+  // Both ways to the same names nests nothing; a chain comes to an end.
+  EXPECT_EQ(error_of(two("eu.example.com", "hub.example.com")), "");
+  EXPECT_EQ(error_of(two("eu.example.com/mirror", "us.example.com")), "");
 }
 
 TEST(Config, WhatIsNeededIsAskedFor) {
@@ -175,6 +250,11 @@ TEST(Config, EnvironmentVariablesAreFilledInAndMissingOnesAreErrors) {
       "jobs.toml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->jobs[0].targets[0], "eu.example.com/mirror");
+  const auto registry = parse_config(
+      "[registry.\"${TRANSSHIP_TEST_HOST}\"]\nmax_connections = 3\n" + job(""), "jobs.toml");
+  ASSERT_TRUE(registry) << registry.error().message;
+  EXPECT_EQ(registry->registries.at("eu.example.com").max_connections, 3U);
+  EXPECT_ERROR("[registry.\"${TRANSSHIP_TEST_UNSET}\"]\n" + job(""), "TRANSSHIP_TEST_UNSET");
   EXPECT_ERROR(job("repositories = { include = [\"${TRANSSHIP_TEST_UNSET}\"] }\n"),
                "TRANSSHIP_TEST_UNSET");
 }
@@ -187,7 +267,7 @@ TEST(Config, AFileThatIsNotThereIsNamed) {
 
 TEST(Config, TheDocumentationNamesTheSameKeys) {
   const std::string text = read(kDocs / "configuration.md");
-  const std::regex row("\\n\\| `((registry|job)\\.[a-z_.]+)` \\|");
+  const std::regex row("\\n\\| `((registry|defaults|job)\\.[a-z_.]+)` \\|");
   std::set<std::string> documented;
   for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
     EXPECT_TRUE(documented.insert((*it)[1]).second) << (*it)[1] << " is there twice";
@@ -200,16 +280,20 @@ TEST(Config, TheDocumentationNamesTheSameKeys) {
 TEST(Config, EveryKeyIsKnownToTheReader) {
   for (const std::string& key : config_keys()) {
     const auto dot = key.find('.');
-    std::string text = key.starts_with("job.rename.")
-                           ? "[[job]]\n[[job.rename]]\n" + key.substr(11) + " = 1\n"
-                       : key.starts_with("job.")
-                           ? "[[job]]\n" + key.substr(dot + 1) + " = {}\n"
-                           : "[registry.\"r.example.com\"]\n" + key.substr(dot + 1) + " = {}\n";
+    std::string text =
+        key.starts_with("job.rename.") ? "[[job]]\n[[job.rename]]\n" + key.substr(11) + " = 1\n"
+        : key.starts_with("defaults.") ? "[defaults]\n" + key.substr(dot + 1) + " = {}\n"
+        : key.starts_with("job.")
+            ? "[[job]]\n" + key.substr(dot + 1) + " = {}\n"
+            : "[registry.\"r.example.com\"]\n" + key.substr(dot + 1) + " = {}\n";
     EXPECT_EQ(error_of(text).find("unknown key"), std::string::npos) << key << error_of(text);
   }
 }
 
 TEST(Config, TheExamplesAreRight) {
+  for (const std::string region : {"HUB", "EU", "US", "AP"}) {
+    ::setenv(region.c_str(), (region + ".example.com").c_str(), 1);
+  }
   std::size_t count = 0;
   for (const auto& file : std::filesystem::directory_iterator(kDocs / "examples")) {
     if (file.path().extension() != ".toml") continue;
