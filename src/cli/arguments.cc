@@ -326,6 +326,27 @@ struct CommandLine {
   }
 };
 
+std::vector<CommandHelp> help_below(const CLI::App& app) {
+  std::vector<CommandHelp> out;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    CommandHelp help{.name = command->get_name(),
+                     .summary = command->get_description(),
+                     .footer = command->get_footer(),
+                     .options = {},
+                     .below = help_below(*command)};
+    for (const CLI::Option* option : command->get_options()) {
+      const bool value = option->get_type_size() > 0;
+      help.options.push_back({.name = option->get_name(false, true),
+                              .positional = !option->nonpositional(),
+                              .value = value,
+                              .type = value ? option->get_type_name() : "",
+                              .summary = option->get_description()});
+    }
+    out.push_back(std::move(help));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) {
@@ -347,22 +368,8 @@ std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) 
 }
 
 std::vector<CommandHelp> command_help() {
-  CommandLine line;
-  std::vector<CommandHelp> out;
-  for (CLI::App* command : line.app.get_subcommands([](CLI::App*) { return true; })) {
-    CommandHelp help{.name = command->get_name(),
-                     .summary = command->get_description(),
-                     .footer = command->get_footer(),
-                     .options = {}};
-    for (const CLI::Option* option : command->get_options()) {
-      help.options.push_back({.name = option->get_name(false, true),
-                              .positional = option->nonpositional() ? false : true,
-                              .value = option->get_type_size() > 0,
-                              .summary = option->get_description()});
-    }
-    out.push_back(std::move(help));
-  }
-  return out;
+  const CommandLine line;
+  return help_below(line.app);
 }
 
 }  // namespace transship::cli

@@ -105,11 +105,13 @@ struct OptionHelp {
   std::string name;  ///< "--report", "-q,--quiet"; a positional's own name.
   bool positional = false;
   bool value = false;
+  std::string type;  ///< What its value is: "FILE"; "" where nothing is known.
   std::string summary;
 };
 struct CommandHelp {
   std::string name, summary, footer;
   std::vector<OptionHelp> options;
+  std::vector<CommandHelp> below;  ///< Commands of a command: `config check`.
 };
 std::vector<CommandHelp> command_help();
 

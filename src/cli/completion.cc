@@ -23,11 +23,20 @@ std::string long_options(const CommandHelp& command) {
   return out;
 }
 
+// What may follow a command: its options, its own commands and theirs.
+std::string words_after(const CommandHelp& command) {
+  std::string out = long_options(command);
+  for (const auto& below : command.below) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : " ", below.name, words_after(below));
+  }
+  return out;
+}
+
 std::string bash_script() {
   std::string names, cases;
   for (const auto& command : command_help()) {
     names += command.name + " ";
-    cases += fmt::format("    {}) words=\"{}\" ;;\n", command.name, long_options(command));
+    cases += fmt::format("    {}) words=\"{}\" ;;\n", command.name, words_after(command));
   }
   return fmt::format(
       "_transship() {{\n"
@@ -49,10 +58,12 @@ std::string fish_script() {
   for (const auto& command : command_help()) {
     out += fmt::format("complete -c transship -n __fish_use_subcommand -f -a {} -d '{}'\n",
                        command.name, command.summary);
-    for (const auto name : split(long_options(command), ' ')) {
+    for (const auto name : split(words_after(command), ' ')) {
       if (name.empty()) continue;
-      out += fmt::format("complete -c transship -n '__fish_seen_subcommand_from {}' -l {}\n",
-                         command.name, name.substr(2));
+      out += fmt::format("complete -c transship -n '__fish_seen_subcommand_from {}' {}\n",
+                         command.name,
+                         name.starts_with("--") ? fmt::format("-l {}", name.substr(2))
+                                                : fmt::format("-f -a {}", name));
     }
   }
   return out;
@@ -69,24 +80,35 @@ std::string roff(std::string text) {
   return out;
 }
 
+std::string manual_section(const CommandHelp& command, const std::string& above) {
+  const std::string name = above + " " + command.name;
+  std::string title = name;
+  for (const auto& option : command.options) {
+    if (option.positional) title += " " + option.name;
+  }
+  std::string out = ".SH " + roff(title) + roff(command.summary);
+  for (const auto& option : command.options) {
+    const bool typed = !option.positional && !option.type.empty();
+    out += ".TP\n.B " + roff(option.name + (typed ? " " + option.type : "")) + roff(option.summary);
+  }
+  if (!command.footer.empty()) out += ".PP\n.nf\n" + roff(command.footer) + ".fi\n";
+  for (const auto& below : command.below) out += manual_section(below, name);
+  return out;
+}
+
 std::string manual_page() {
   std::string out = fmt::format(
       ".TH TRANSSHIP 1 \"\" \"transship {}\"\n.SH NAME\ntransship \\- copy OCI content between "
       "registries, with everything that refers to it\n.SH SYNOPSIS\n.B transship\nCOMMAND "
       "[options]\n",
       kVersion);
-  for (const auto& command : command_help()) {
-    std::string title = "transship " + command.name;
-    for (const auto& option : command.options) {
-      if (option.positional) title += " " + option.name;
-    }
-    out += ".SH " + roff(title) + roff(command.summary);
-    for (const auto& option : command.options) {
-      out += ".TP\n.B " + roff(option.name) + roff(option.summary);
-    }
-    out += ".PP\n.nf\n" + roff(command.footer) + ".fi\n";
-  }
-  out += ".SH EXIT STATUS\n0 done; 1 something failed; 2 usage; 130 interrupted; 143 terminated.\n";
+  for (const auto& command : command_help()) out += manual_section(command, "transship");
+  out +=
+      ".SH FILES\n.TP\n.B $XDG_STATE_HOME/transship\nWhat was seen at targets, and locks of jobs; "
+      "--state names another directory. Deleting it costs requests, and nothing else.\n.TP\n.B "
+      "$DOCKER_CONFIG/config.json\nCredentials, as docker and podman keep them.\n"
+      ".SH EXIT STATUS\n0 done; 1 something failed; 2 usage or configuration; 130 interrupted; 143 "
+      "terminated.\n";
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 
 #include "cli/completion.h"
@@ -99,11 +100,32 @@ TEST(CompletionTest, NamesCommandsAndTheirOptions) {
   }
 }
 
-TEST(CompletionTest, TheManualHasASectionForEachCommand) {
+TEST(CompletionTest, TheManualHasASectionForEachCommandAndALineForEachOption) {
   const std::string page = completion_script("man");
-  for (const auto& command : command_help()) {
-    EXPECT_NE(page.find(".SH transship " + command.name), std::string::npos) << command.name;
-  }
+  const std::function<void(const CommandHelp&, const std::string&)> look =
+      [&](const CommandHelp& command, const std::string& above) {
+        const std::string name = above + " " + command.name;
+        const auto section = page.find(".SH " + name);
+        ASSERT_NE(section, std::string::npos) << name;
+        const std::string text = page.substr(section, page.find("\n.SH ", section + 1) - section);
+        for (const auto& option : command.options) {
+          std::string line = "\n.B " + option.name;
+          for (std::size_t at = 0; (at = line.find('-', at)) != std::string::npos; at += 2) {
+            line.insert(at, "\\");
+          }
+          EXPECT_NE(text.find(line), std::string::npos) << name << line;
+        }
+        for (const auto& below : command.below) look(below, name);
+      };
+  for (const auto& command : command_help()) look(command, "transship");
+  EXPECT_NE(page.find(".SH transship config check FILE\n"), std::string::npos);
+  EXPECT_NE(page.find(".B \\-\\-report FILE\n"), std::string::npos);
+}
+
+TEST(CompletionTest, CommandsOfCommandsAreOffered) {
+  EXPECT_NE(completion_script("bash").find("config) words=\"--help check --help"),
+            std::string::npos)
+      << completion_script("bash");
 }
 
 }  // namespace
