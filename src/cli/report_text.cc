@@ -1,5 +1,7 @@
 #include "cli/report_text.h"
 
+#include <tuple>
+
 #include "base/text.h"
 
 namespace transship::cli {
@@ -47,15 +49,21 @@ std::string waiting_text(const engine::Waiting& waiting) {
 }
 
 std::string target_line(const std::string& target, const engine::Totals& totals) {
-  std::string out = fmt::format(
-      "{}: sent {} in {} blobs{}, mounted {} in {}, skipped {} in {}; {} manifests, {} tags{}\n",
-      printable(target), human_bytes(totals.bytes_sent), totals.blobs_sent,
-      totals.bytes_resumed > 0 ? fmt::format(" ({} were there from an interrupted run)",
-                                             human_bytes(totals.bytes_resumed))
-                               : "",
-      human_bytes(totals.bytes_mounted), totals.blobs_mounted, human_bytes(totals.bytes_skipped),
-      totals.blobs_skipped, totals.manifests_put, totals.tags_put,
-      totals.retries > 0 ? fmt::format("; {} retries", totals.retries) : "");
+  Enumeration moved;
+  for (const auto& [what, bytes, blobs] :
+       {std::tuple("sent", totals.bytes_sent, totals.blobs_sent),
+        {"mounted", totals.bytes_mounted, totals.blobs_mounted},
+        {"skipped", totals.bytes_skipped, totals.blobs_skipped}}) {
+    moved.add(blobs > 0 || bytes > 0,
+              fmt::format("{} {} in {} blobs", what, human_bytes(bytes), blobs));
+  }
+  moved.add(totals.bytes_resumed > 0, fmt::format("{} there from an interrupted run",
+                                                  human_bytes(totals.bytes_resumed)));
+  moved.add(totals.manifests_put > 0, fmt::format("{} manifests put", totals.manifests_put));
+  moved.add(totals.tags_put > 0, fmt::format("{} tags", totals.tags_put));
+  moved.add(totals.retries > 0, fmt::format("{} retries", totals.retries));
+  std::string out = fmt::format("{}: {}\n", printable(target),
+                                moved.text().empty() ? "nothing sent" : moved.text());
   const std::string waiting = waiting_text(totals.waiting);
   if (!waiting.empty()) out += "  its artifacts waited, added up: " + waiting + "\n";
   return out;
@@ -133,17 +141,18 @@ std::string plan_line(const std::string& target, const engine::Totals& t) {
 }  // namespace
 
 std::string report_text(const engine::Report& report, bool dry_run) {
-  constexpr std::size_t kItemsShown = 20;
+  // A pass says how many were copied; each of them is in the JSON.
+  const std::size_t shown = report.jobs.empty() || dry_run ? 20 : 0;
   std::string out;
   std::size_t done = 0;
   for (const auto& item : report.items) {
     const bool quiet = item.outcome == engine::ItemOutcome::kCopied ||
                        item.outcome == engine::ItemOutcome::kUnchanged ||
                        item.outcome == engine::ItemOutcome::kPlanned;
-    if (quiet && ++done > kItemsShown) continue;
+    if (quiet && ++done > shown) continue;
     out += item_line(item);
   }
-  if (done > kItemsShown) out += fmt::format("          and {} more\n", done - kItemsShown);
+  if (shown > 0 && done > shown) out += fmt::format("          and {} more\n", done - shown);
   if (report.items_omitted > 0) {
     out += fmt::format("          {} more are not listed\n", report.items_omitted);
   }

@@ -86,6 +86,9 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
   for (const std::size_t index : late) targets.push_back(targets_[index]);
   const auto before = since_begin(shared_.run.context.time.now());
   ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), true);
+  copy.on_ended = [this, &late](std::size_t target, bool failed) {
+    if (on_ended) on_ended(late[target], failed);
+  };
   for (std::size_t i = 0; i < late.size(); ++i) {
     if (deliveries_[late[i]].tag_absent) copy.expect_no_tag(i);
     if (deliveries_[late[i]].probe) copy.expect_content(i);
@@ -197,6 +200,7 @@ Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery
     done = co_await shared_.commits.by_tag(content, delivery->tag, *delivery);
   }
   delivery->ended = shared_.run.context.time.now();
+  if (on_ended) on_ended(delivery->index, !done);
   if (!done) walk_.set_failed(*root, *delivery, std::move(done).error());
   co_return Result<void>{};
 }

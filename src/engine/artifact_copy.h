@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -30,6 +31,9 @@ class ArtifactCopy {
   ArtifactCopy(Shared shared, oci::ManifestName root, std::vector<CopyTarget> targets,
                Executor executor, bool patient = false);
   ~ArtifactCopy();
+
+  /// Called when a target's tag is there, or when it failed on the way: others may still go on.
+  std::function<void(std::size_t target, bool failed)> on_ended;
 
   /// Ends in any case; one item per target. Call once.
   [[nodiscard]] Task<std::vector<ItemReport>> run();

@@ -50,15 +50,18 @@ void SyncReportKeeper::found(std::size_t target, std::uint64_t artifacts) {
   run_.context.progress.artifacts_found(targets_[target].name, artifacts);
 }
 
-void SyncReportKeeper::ended(std::size_t target, ItemOutcome outcome) {
-  job_.targets[targets_[target].name].add(outcome);
+void SyncReportKeeper::ended_early(std::size_t target, ItemOutcome outcome) {
   run_.context.progress.artifact_ended(targets_[target].name, outcome);
 }
 
-void SyncReportKeeper::add_unchanged(std::size_t target) { ended(target, ItemOutcome::kUnchanged); }
+void SyncReportKeeper::add_unchanged(std::size_t target) {
+  job_.targets[targets_[target].name].add(ItemOutcome::kUnchanged);
+  ended_early(target, ItemOutcome::kUnchanged);
+}
 
-void SyncReportKeeper::add(std::size_t target, ItemReport item) {
-  ended(target, item.outcome);
+void SyncReportKeeper::add(std::size_t target, ItemReport item, bool told) {
+  job_.targets[targets_[target].name].add(item.outcome);
+  if (!told) ended_early(target, item.outcome);
   report_.targets[targets_[target].name].add(item.totals);
   if (item.outcome == ItemOutcome::kUnchanged) return;
   if (item.outcome == ItemOutcome::kCopied) {

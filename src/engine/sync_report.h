@@ -42,7 +42,10 @@ class SyncReportKeeper {
 
   /// So many more artifacts are to be looked at, for this target.
   void found(std::size_t target, std::uint64_t artifacts);
-  void add(std::size_t target, ItemReport item);
+  /// `told`: `ended_early` was called for it.
+  void add(std::size_t target, ItemReport item, bool told = false);
+  /// An artifact has ended at this target, while others may still go on: tells who watches.
+  void ended_early(std::size_t target, ItemOutcome outcome);
   void add_unchanged(std::size_t target);
   void repository_done() { ++job_.repositories; }
   void incomplete(std::string repository);
@@ -59,7 +62,6 @@ class SyncReportKeeper {
 
  private:
   void look_at(const std::string& store);
-  void ended(std::size_t target, ItemOutcome outcome);
   void count_requests();
 
   RunState& run_;

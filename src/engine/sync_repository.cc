@@ -320,6 +320,12 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
   }
   const oci::Digest digest = root.descriptor->digest;
   copy.expect_root(std::move(*root.descriptor), std::move(root.manifest));
+  std::vector<bool> told(targets.size(), false);
+  copy.on_ended = [&](std::size_t i, bool failed) {
+    told[i] = true;
+    pass_.keeper.ended_early(targets[i].target,
+                             failed ? ItemOutcome::kFailed : ItemOutcome::kCopied);
+  };
   std::vector<ItemReport> items = co_await copy.run();
   const auto done = [](const ItemReport& item) {
     return item.outcome == ItemOutcome::kCopied || item.outcome == ItemOutcome::kUnchanged;
@@ -338,18 +344,18 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
     }
     items[i].took += before;
     items[i].totals.waiting.source += before;
-    finished(targets[i].target, std::move(items[i]));
+    finished(targets[i].target, std::move(items[i]), told[i]);
   }
 }
 
-void RepositorySync::finished(std::size_t target, ItemReport item) {
+void RepositorySync::finished(std::size_t target, ItemReport item, bool told) {
   if (item.error && item.error->code == Errc::kCancelled) {
     pass_.keeper.left(1);
     return;
   }
   if (!item.error) pass_.health.succeeded(target);
   if (item.error && item.error->side == Side::kTarget) pass_.health.failed(target, *item.error);
-  pass_.keeper.add(target, std::move(item));
+  pass_.keeper.add(target, std::move(item), told);
 }
 
 // --- digests

@@ -66,7 +66,7 @@ class RepositorySync {
                                 Clock::time_point begin);
   [[nodiscard]] Task<void> flush();
   void waited_for_disk(Clock::time_point begin);
-  void finished(std::size_t target, ItemReport item);
+  void finished(std::size_t target, ItemReport item, bool told = false);
   std::size_t live_targets() const;
   std::string source_text() const { return view_.id().to_string(); }
 

@@ -100,7 +100,13 @@ class NotedProgress final : public engine::Progress {
     tags.push_back(fmt::format("{}:{}", target.to_string(), tag));
   }
   void note(std::string_view) override {}
+  void artifacts_found(std::string_view, std::uint64_t more) override { found += more; }
+  void artifact_ended(std::string_view target, engine::ItemOutcome outcome) override {
+    artifacts.push_back(fmt::format("{} {}", target, to_string(outcome)));
+  }
 
+  std::uint64_t found = 0;
+  std::vector<std::string> artifacts;
   std::uint64_t started = 0, ended = 0, expected_blobs = 0;
   std::vector<std::string> tags;
 };
