@@ -40,7 +40,7 @@ std::string waiting_text(const engine::Waiting& waiting) {
   for (const auto& [time, what] : {std::pair(waiting.source, "for the source"),
                                    {waiting.target, "for the target"},
                                    {waiting.others, "for other targets"},
-                                   {waiting.rate_limit, "for leave to ask (rate limit)"},
+                                   {waiting.rate_limit, "for its rate limit"},
                                    {waiting.hash, "for the hash"},
                                    {waiting.disk, "for the disk"}}) {
     out.add(time >= kWorthALine, fmt::format("{} {}", seconds_text(time), what));

@@ -43,7 +43,7 @@ class Stores {
   Task<Result<std::unique_ptr<oci::TargetRepository>>> target(const oci::Reference& reference);
 
   registry::Registry& registry(const std::string& host);
-  /// How long requests to this registry (its own address, as references name it) were held back.
+  /// How long rate limits and Retry-After held back requests to this registry, at its own address.
   std::chrono::nanoseconds held_back(const std::string& host) const;
 
  private:

@@ -28,7 +28,7 @@ struct TargetRow {
 /// and a few notes, nothing per artifact. On the control shard, but for `moved` and `waits`.
 class TargetBoard final : public engine::Progress, public ProgressPicture {
  public:
-  /// `held_back`: how long requests to a host have been held back until now.
+  /// `held_back`: how long a host has been held back by rate limits until now.
   using HeldBack = std::function<std::chrono::nanoseconds(const std::string& host)>;
   explicit TargetBoard(HeldBack held_back) : held_back_(std::move(held_back)) {}
 

@@ -114,10 +114,10 @@ TargetRow sum_of(std::span<const TargetRow> rows) {
 std::string sum_text(const std::string& job, std::span<const TargetRow> rows,
                      Clock::duration elapsed) {
   const TargetRow sum = sum_of(rows);
-  std::string out = fmt::format(
-      "{} {}: {} {}, {}/{} artifacts", job,
-      clock_text(std::chrono::duration_cast<std::chrono::seconds>(elapsed)), rows.size(),
-      rows.size() == 1 ? "target" : "targets", sum.artifacts_ended, sum.artifacts_found);
+  std::string out =
+      fmt::format("{} {}: {}/{} artifacts", job,
+                  clock_text(std::chrono::duration_cast<std::chrono::seconds>(elapsed)),
+                  sum.artifacts_ended, sum.artifacts_found);
   if (sum.artifacts_failed > 0) out += fmt::format(" ({} failed)", sum.artifacts_failed);
   out +=
       fmt::format(", {} moved, {}", human_bytes(sum.bytes_moved), rate_text(sum.bytes_per_second));

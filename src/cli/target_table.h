@@ -13,7 +13,7 @@ namespace transship::cli {
 std::vector<std::string> table_lines(const std::string& job, std::span<const TargetRow> rows,
                                      Clock::duration elapsed, ProgressPicture::Size size);
 
-/// All targets in one line: "fleet 00:12: 3 targets, 36/120 artifacts, 3.6 GiB moved, 240.0 MiB/s,
+/// All targets in one line: "fleet 00:12: 36/120 artifacts, 3.6 GiB moved, 240.0 MiB/s,
 /// 00:26 left; waiting: eu.example.com for source".
 std::string summary_line(const std::string& job, std::span<const TargetRow> rows,
                          Clock::duration elapsed);

@@ -56,7 +56,7 @@ class SyncStores {
                                                         const oci::RepositoryName& name) = 0;
   /// Requests of a store since it was made, its own (catalog, tokens) too.
   virtual oci::RequestCounts counts(const std::string& store) = 0;
-  /// How long requests to a store were held back since it was made: limits, windows, Retry-After.
+  /// How long rate limits and Retry-After held back requests to a store, since it was made.
   virtual std::chrono::nanoseconds held_back(const std::string& store) {
     (void)store;
     return {};

@@ -26,7 +26,7 @@ struct Waiting {
   std::chrono::nanoseconds others{};      ///< For other targets of the same read.
   std::chrono::nanoseconds hash{};        ///< For the hash of what was read.
   std::chrono::nanoseconds disk{};        ///< For layouts and the journal.
-  std::chrono::nanoseconds rate_limit{};  ///< Requests held back: limits, Retry-After, windows.
+  std::chrono::nanoseconds rate_limit{};  ///< Its host was held back: rates, Retry-After.
 
   void add(const Waiting& more);
 };

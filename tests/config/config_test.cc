@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -274,6 +275,31 @@ TEST(Config, TheDocumentationNamesTheSameKeys) {
   }
   const std::set<std::string> keys(config_keys().begin(), config_keys().end());
   EXPECT_EQ(documented, keys);
+}
+
+// The third column, where a default is a value.
+TEST(Config, TheDocumentationTellsTheDefaultsOfTheCode) {
+  const std::string text = read(kDocs / "configuration.md");
+  const JobConfig one;
+  const RegistryConfig registry;
+  const std::map<std::string, std::string> defaults = {
+      {"registry.tls.mode", "`" + registry.tls_mode + "`"},
+      {"registry.allow_private_redirects", registry.allow_private_redirects ? "`true`" : "`false`"},
+      {"registry.max_connections", registry.max_connections == 0 ? "`--max-connections`" : "?"},
+      {"job.tags.latest", one.tags.latest == 0 ? "all" : "?"},
+      {"job.tags.sort", "`" + one.tags.sort + "`"},
+      {"job.platforms", one.platforms.empty() ? "`\"all\"`" : "?"},
+      {"job.referrers", "`\"" + one.referrers + "\"`"},
+      {"job.overwrite", "`" + one.overwrite + "`"},
+      {"defaults.platforms", one.platforms.empty() ? "`\"all\"`" : "?"},
+      {"defaults.referrers", "`\"" + one.referrers + "\"`"},
+      {"defaults.overwrite", "`" + one.overwrite + "`"}};
+  for (const auto& [key, value] : defaults) {
+    const auto row = text.find("\n| `" + key + "` | ");
+    ASSERT_NE(row, std::string::npos) << key;
+    const std::string line = text.substr(row + 1, text.find('\n', row + 1) - row - 1);
+    EXPECT_NE(line.find(" | " + value + " | "), std::string::npos) << line;
+  }
 }
 
 // Whatever config_keys() names is read, and nothing else is.

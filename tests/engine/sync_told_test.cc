@@ -74,6 +74,17 @@ TEST_F(SyncToldTest, ASlowTargetIsWhatIsWaitedForAndTheOtherOneWaitsForIt) {
   EXPECT_LT(slow.others + slow.source, 100ms);
 }
 
+TEST_F(SyncToldTest, WhatRateLimitsHeldBackIsToldOfTheirPass) {
+  fill(1, 1);
+  places.held["us.example"] = 5s;  // Before it.
+  us.watch = [&](const Call& call) {
+    if (call.step == Step::kPutManifest) places.held["us.example"] += 3s;
+  };
+  const engine::Report report = pass();
+  EXPECT_EQ(report.targets.at("us.example").waiting.rate_limit, 3s);
+  EXPECT_EQ(report.targets.at("eu.example/mirror").waiting.rate_limit, 0s);
+}
+
 TEST_F(SyncToldTest, ASlowSourceIsWhatAllWaitFor) {
   places.names = {"app"};
   big("v1", 1'000'000);

@@ -99,7 +99,10 @@ class MemoryPlaces final : public engine::SyncStores {
     return sum;
   }
 
-  std::vector<std::string> names;  ///< What the catalog lists.
+  std::chrono::nanoseconds held_back(const std::string& store) override { return held[store]; }
+
+  std::map<std::string, std::chrono::nanoseconds> held;  ///< By store: by its rate limit.
+  std::vector<std::string> names;                        ///< What the catalog lists.
   std::size_t page_size = 3;
   std::size_t catalog_calls = 0;
   std::optional<Error> catalog_error;
