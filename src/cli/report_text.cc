@@ -138,24 +138,36 @@ std::string plan_line(const std::string& target, const engine::Totals& t) {
       t.blobs_asked, t.blobs_sent + t.manifests_put);
 }
 
-}  // namespace
+bool is_good(engine::ItemOutcome outcome) {
+  return outcome == engine::ItemOutcome::kCopied || outcome == engine::ItemOutcome::kUnchanged ||
+         outcome == engine::ItemOutcome::kPlanned;
+}
 
-std::string report_text(const engine::Report& report, bool dry_run) {
-  // A pass says how many were copied; each of them is in the JSON.
-  const std::size_t shown = report.jobs.empty() || dry_run ? 20 : 0;
+// A pass says how many were copied, and names what was not; all of them are in the JSON.
+std::string items_text(const engine::Report& report, bool dry_run) {
+  constexpr std::size_t kGoodShown = 20;
+  constexpr std::size_t kOthersShown = 100;
+  const bool of_pass = !report.jobs.empty() && !dry_run;
   std::string out;
-  std::size_t done = 0;
+  std::size_t good = 0, others = 0;
   for (const auto& item : report.items) {
-    const bool quiet = item.outcome == engine::ItemOutcome::kCopied ||
-                       item.outcome == engine::ItemOutcome::kUnchanged ||
-                       item.outcome == engine::ItemOutcome::kPlanned;
-    if (quiet && ++done > shown) continue;
-    out += item_line(item);
+    const bool show =
+        is_good(item.outcome) ? ++good <= (of_pass ? 0 : kGoodShown) : ++others <= kOthersShown;
+    if (show) out += item_line(item);
   }
-  if (shown > 0 && done > shown) out += fmt::format("          and {} more\n", done - shown);
+  const std::size_t hidden = (good > kGoodShown && !of_pass ? good - kGoodShown : 0) +
+                             (others > kOthersShown ? others - kOthersShown : 0);
+  if (hidden > 0) out += fmt::format("          and {} more: see --report\n", hidden);
   if (report.items_omitted > 0) {
     out += fmt::format("          {} more are not listed\n", report.items_omitted);
   }
+  return out;
+}
+
+}  // namespace
+
+std::string report_text(const engine::Report& report, bool dry_run) {
+  std::string out = items_text(report, dry_run);
   for (const auto& job : report.jobs) out += job_text(job);
   const bool plan = dry_run && !report.jobs.empty();
   for (const auto& [target, totals] : report.targets) {

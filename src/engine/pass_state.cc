@@ -26,7 +26,8 @@ bool TargetHealth::failed(std::size_t target, const Error& error) {
 
 std::optional<Error> TargetHealth::verdict(std::size_t target) const {
   const One& one = targets_[target];
-  if (!one.given_up) return std::nullopt;
+  // Where nothing was left out, what failed has been told already.
+  if (!one.given_up || one.left_out == 0) return std::nullopt;
   Error error = *one.given_up;
   error.hint = fmt::format(
       "the target was given up for this pass, {} repositories were left out: run it again when it "

@@ -21,7 +21,7 @@ class TargetHealth {
   bool failed(std::size_t target, const Error& error);
   void left_out(std::size_t target) { ++targets_[target].left_out; }
 
-  /// Why it was given up, with how many repositories were left out.
+  /// Why it was given up, with how many repositories were left out; nothing when none were.
   std::optional<Error> verdict(std::size_t target) const;
 
  private:

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -85,6 +86,15 @@ TEST(ReportTest, JobsAreToldWithWhatIsLeft) {
       << text;
   EXPECT_NE(text.find("time was up: 12 artifacts"), std::string::npos);
   EXPECT_NE(text.find("hub.example.com/team/app: its listing was cut short"), std::string::npos);
+}
+
+TEST(ReportTest, ManyFailuresAreNotAllShown) {
+  engine::Report report = of_jobs();
+  for (int i = 0; i < 500; ++i) report.items.push_back(report.items[1]);
+  const std::string text = report_text(report, false);
+  EXPECT_LT(std::ranges::count(text, '\n'), 230);
+  EXPECT_NE(text.find("and 401 more: see --report"), std::string::npos) << text;
+  EXPECT_EQ(text.find("copied    hub"), std::string::npos) << text;
 }
 
 TEST(ReportTest, ARunWithAnIncompleteListIsNotOk) {
