@@ -137,6 +137,7 @@ std::vector<TargetRow> TargetBoard::rows(Clock::time_point now) {
   if (!begin_) begin_ = now;
   const std::vector<InFlight> blobs = look();
   std::vector<TargetRow> out;
+  out.reserve(targets_.size());
   for (std::size_t i = 0; i < targets_.size(); ++i) out.push_back(row(targets_[i], blobs[i], now));
   return out;
 }
@@ -152,6 +153,7 @@ std::vector<std::string> TargetBoard::frame(Clock::time_point now, Size size) {
 
 std::vector<std::string> TargetBoard::take_lines() {
   std::vector<std::string> out;
+  out.reserve(notes_.size() + 1);
   for (const std::string& line : notes_) out.push_back("note: " + line);
   if (notes_dropped_ > 0) out.push_back(fmt::format("note: and {} more", notes_dropped_));
   notes_.clear();
