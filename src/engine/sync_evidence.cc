@@ -19,6 +19,12 @@ std::string options_text(const CopyOptions& options) {
   return out;
 }
 
+std::string fingerprint(const CopyOptions& options, const oci::Digest& digest,
+                        std::string_view found) {
+  const std::string text = options_text(options) + digest.to_string() + "\n";
+  return oci::digest_of(text + std::string(found)).hex().substr(0, kLength);
+}
+
 Task<Result<std::string>> found_text(SourceView& source, const CopyOptions& options,
                                      oci::Digest digest) {
   std::vector<std::string> lines;
@@ -41,14 +47,17 @@ Task<Result<std::string>> found_text(SourceView& source, const CopyOptions& opti
 
 }  // namespace
 
+std::string plain_fingerprint(const CopyOptions& options, const oci::Digest& digest) {
+  return fingerprint(options, digest, "");
+}
+
 Task<Result<std::string>> evidence_fingerprint(SourceView& source, const CopyOptions& options,
                                                oci::Digest digest) {
-  std::string text = options_text(options) + digest.to_string() + "\n";
+  std::string found;
   if (options.referrers.which != ReferrerChoice::Which::kNone) {
-    TS_CO_TRY(const std::string found, co_await found_text(source, options, digest));
-    text += found;
+    TS_CO_TRY(found, co_await found_text(source, options, digest));
   }
-  co_return oci::digest_of(text).hex().substr(0, kLength);
+  co_return fingerprint(options, digest, found);
 }
 
 }  // namespace transship::engine

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "engine/retry.h"
 #include "engine/sync_evidence.h"
 #include "oci/manifest.h"
 
@@ -13,10 +12,6 @@ namespace {
 
 /// Tags that are looked up in the journal together.
 constexpr std::size_t kBatch = 500;
-
-bool missing(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
 
 bool without_referrers(const CopyOptions& options) {
   return options.referrers.which == ReferrerChoice::Which::kNone;
@@ -63,114 +58,6 @@ Task<Result<void>> RepositorySync::run() {
   co_return walked ? joined : walked;
 }
 
-// --- lists
-
-Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repository,
-                                                std::optional<std::string> cursor, Side side) {
-  const std::string what = "list tags of " + repository.id().to_string();
-  Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
-      pass_.run.context, what, [&] { return repository.tags(cursor); });
-  if (!page) co_return std::unexpected(std::move(page).error().within(what).on(side));
-  co_return page;
-}
-
-// One list in place of a question for each tag. A repository that is not there has no tags; where
-// the list is refused each tag is asked.
-Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
-  Target& target = targets_[index];
-  std::optional<std::string> cursor;
-  do {
-    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
-    if (!got && missing(got.error())) break;
-    if (!got) {
-      target.tags.clear();
-      const Error& error = got.error();
-      if (error.code == Errc::kCancelled) co_return std::unexpected(error);
-      if (error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve) {
-        target.live = false;
-        pass_.keeper.fail(source_text(), index, error);
-        pass_.health.failed(index, error);
-      }
-      co_return Result<void>{};
-    }
-    for (std::string& tag : got->tags) target.tags.insert(std::move(tag));
-    cursor = std::move(got->next);
-  } while (cursor);
-  target.listed = true;
-  pass_.health.succeeded(index);
-  co_return Result<void>{};
-}
-
-RepositorySync::Tags RepositorySync::take(oci::TagPage& page, Tags& digest_tags) {
-  Tags out;
-  invalid_ += page.invalid;
-  for (std::string& tag : page.tags) {
-    if (!seen_.insert(tag).second) continue;
-    if (oci::parse_digest_tag(tag)) {
-      digest_tags.push_back(std::move(tag));
-    } else if (pass_.job.tags.match(tag)) {
-      out.push_back(std::move(tag));
-    }
-  }
-  return out;
-}
-
-void RepositorySync::cut_short(const Error& error) {
-  if (missing(error) && !what_.named) {
-    // Catalogs list what was deleted since (mcr.microsoft.com, and docker's own for ever).
-    pass_.run.warn(fmt::format("{} is in the catalog, and is not there", source_text()));
-    return;
-  }
-  pass_.keeper.incomplete(source_text());
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (targets_[i].live) pass_.keeper.fail(source_text(), i, error);
-  }
-}
-
-// Signatures under digest tags, and newer tags, may be among what was not listed.
-void RepositorySync::withheld(std::size_t tags) {
-  pass_.run.warn(fmt::format(
-      "{}: its list of tags was cut short: {} tags that were listed are not copied, as {}",
-      source_text(), tags,
-      pass_.job.tags.latest > 0 ? "which are the latest cannot be told"
-                                : "signatures under digest tags may be among the others"));
-}
-
-Task<Result<void>> RepositorySync::walk_tags() {
-  TaskGroup looks(executor_, TaskGroup::OnFailure::kKeepGoing);
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (targets_[i].live) looks.spawn(look_at_target(i));
-  }
-  Result<oci::TagPage> got = oci::TagPage{};
-  if (what_.tags) got = co_await page(*source_, std::nullopt, Side::kSource);
-  TS_CO_TRY(co_await looks.join());
-  if (live_targets() == 0) co_return Result<void>{};
-
-  const bool whole = pass_.job.tags.latest > 0 || !without_referrers(pass_.job.copy);
-  Tags chosen, digest_tags;
-  while (got) {
-    Tags more = take(*got, digest_tags);
-    if (whole) {
-      std::ranges::move(more, std::back_inserter(chosen));
-    } else {
-      TS_CO_TRY(co_await start(std::move(more)));
-    }
-    if (!got->next) break;
-    got = co_await page(*source_, std::move(got->next), Side::kSource);
-  }
-  if (!got) {
-    if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());
-    cut_short(got.error());
-    if (!chosen.empty()) withheld(chosen.size());
-    co_return Result<void>{};
-  }
-  if (!whole) co_return Result<void>{};
-  if (what_.tags) view_.set_digest_tags(digest_tags);
-  co_return co_await start(latest_of(pass_.job.tags, std::move(chosen)));
-}
-
-// --- tags
-
 void RepositorySync::waited_for_disk(Clock::time_point begin) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].live) pass_.keeper.waited_for_disk(i, pass_.run.context.time.now() - begin);
@@ -185,15 +72,15 @@ Task<void> RepositorySync::flush() {
   waited_for_disk(begin);
 }
 
-Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(const Tags& tags) {
+Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(std::span<const Listed> tags) {
   std::vector<Rows> out(targets_.size());
   if (pass_.journal == nullptr || pass_.options.strict) co_return out;
   const Clock::time_point begin = pass_.run.context.time.now();
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     Tags there;
-    for (const std::string& tag : tags) {
-      if (target.live && target.tags.contains(tag)) there.push_back(tag);
+    for (const Listed& one : tags) {
+      if (target.live && target.tags.contains(one.tag)) there.push_back(one.tag);
     }
     if (there.empty()) continue;
     Result<Rows> rows = co_await pass_.journal->tags(target.id, std::move(there));
@@ -215,29 +102,53 @@ std::vector<RepositorySync::Known> RepositorySync::known(const std::string& tag,
     if (!targets_[i].live) continue;
     Known& one = out.emplace_back();
     one.target = i;
-    one.absent = targets_[i].listed && !targets_[i].tags.contains(tag);
+    const auto there = targets_[i].tags.find(tag);
+    one.absent = targets_[i].listed && there == targets_[i].tags.end();
+    if (there != targets_[i].tags.end()) one.digest = there->second;
     const auto row = rows[i].find(tag);
-    if (!one.absent && !audit && row != rows[i].end()) one.row = std::move(row->second);
+    if (row == rows[i].end() || one.absent) continue;
+    // What the target says itself needs no audit.
+    if (one.digest ? *one.digest == row->second.digest : !audit) one.row = std::move(row->second);
   }
   return out;
 }
 
-Task<Result<void>> RepositorySync::start(Tags tags) {
+bool RepositorySync::unchanged(const Known& known, const oci::Digest& source,
+                               const std::string& evidence) const {
+  if (known.row && known.row->evidence == evidence) return true;
+  const CopyOptions& options = pass_.job.copy;
+  return known.digest == source && without_referrers(options) && options.platforms.empty();
+}
+
+// Lists on both sides, or the source's and the journal, say that there is nothing to do: no task,
+// no request.
+bool RepositorySync::nothing_new(const Listed& listed, std::vector<Known>& targets) {
+  if (!listed.digest || !without_referrers(pass_.job.copy)) return false;
+  const std::string evidence = plain_fingerprint(pass_.job.copy, *listed.digest);
+  std::erase_if(targets, [&](const Known& one) {
+    if (!unchanged(one, *listed.digest, evidence)) return false;
+    pass_.keeper.add_unchanged(one.target);
+    return true;
+  });
+  return targets.empty();
+}
+
+Task<Result<void>> RepositorySync::start(List tags) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].live) pass_.keeper.found(i, tags.size());
   }
   for (std::size_t first = 0; first < tags.size(); first += kBatch) {
     const std::size_t last = std::min(tags.size(), first + kBatch);
-    const Tags batch(std::make_move_iterator(tags.begin() + static_cast<std::ptrdiff_t>(first)),
-                     std::make_move_iterator(tags.begin() + static_cast<std::ptrdiff_t>(last)));
-    std::vector<Rows> rows = co_await remembered(batch);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
+    std::vector<Rows> rows = co_await remembered(std::span(tags).subspan(first, last - first));
+    for (std::size_t i = first; i < last; ++i) {
+      std::vector<Known> targets = known(tags[i].tag, rows);
+      if (nothing_new(tags[i], targets)) continue;
       TS_CO_TRY(Slots::Held slot, co_await pass_.artifacts.take());
       if (pass_.deadline.passed()) {
-        pass_.keeper.left(batch.size() - i + tags.size() - last);
+        pass_.keeper.left(tags.size() - i);
         co_return Result<void>{};
       }
-      artifacts_.spawn(one(batch[i], known(batch[i], rows), std::move(slot)));
+      artifacts_.spawn(one(std::move(tags[i]), std::move(targets), std::move(slot)));
     }
     co_await flush();
   }
@@ -261,9 +172,8 @@ Task<Result<ResolvedRoot>> RepositorySync::resolve(const std::string& tag,
 // Takes out the targets where nothing is new. The fingerprint is made before a copy where digest
 // tags exist, which may move meanwhile: an older one costs another look, a newer one would hide
 // them. "" where it is to be made after the copy, from the lists that the copy read.
-Task<Result<std::string>> RepositorySync::compare(const ResolvedRoot& root,
+Task<Result<std::string>> RepositorySync::compare(const oci::Digest& digest,
                                                   std::vector<Known>& targets) {
-  const oci::Digest digest = root.descriptor->digest;
   bool early = std::ranges::any_of(targets, [](const Known& one) { return one.row.has_value(); });
   if (!early && !without_referrers(pass_.job.copy)) {
     TS_CO_TRY(const Tags tags, co_await view_.digest_tags(digest));
@@ -272,20 +182,38 @@ Task<Result<std::string>> RepositorySync::compare(const ResolvedRoot& root,
   if (!early) co_return std::string();
   TS_CO_TRY(std::string evidence, co_await evidence_fingerprint(view_, pass_.job.copy, digest));
   std::erase_if(targets, [&](const Known& one) {
-    if (!one.row || one.row->evidence != evidence) return false;
+    if (!unchanged(one, digest, evidence)) return false;
     pass_.keeper.add_unchanged(one.target);
     return true;
   });
   co_return evidence;
 }
 
-Task<Result<void>> RepositorySync::one(std::string tag, std::vector<Known> targets, Slots::Held) {
+// What the source's list says of a tag is enough to leave it alone, never to copy it: for that the
+// tag is read as it is now.
+Task<Result<std::string>> RepositorySync::look(const Listed& listed, std::vector<Known>& targets,
+                                               ResolvedRoot& root) {
+  std::string evidence;
+  const bool by_list = listed.digest && std::ranges::none_of(targets, &Known::absent);
+  if (by_list) {
+    TS_CO_TRY(evidence, co_await compare(*listed.digest, targets));
+    if (targets.empty()) co_return evidence;
+    TS_CO_TRY(root.manifest, co_await view_.manifest(oci::ManifestName::by_tag(listed.tag)));
+    root.descriptor = root.manifest->descriptor();
+    if (root.descriptor->digest == *listed.digest) co_return evidence;
+  } else {
+    TS_CO_TRY(root, co_await resolve(listed.tag, targets));
+  }
+  co_return co_await compare(root.descriptor->digest, targets);
+}
+
+Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets, Slots::Held) {
   const Clock::time_point begin = pass_.run.context.time.now();
-  Result<ResolvedRoot> root = co_await resolve(tag, targets);
-  Result<std::string> evidence = std::string();
-  if (root) evidence = co_await compare(*root, targets);
-  if (!root || !evidence) {
-    const Error& error = root ? evidence.error() : root.error();
+  const std::string& tag = listed.tag;
+  ResolvedRoot root;
+  Result<std::string> evidence = co_await look(listed, targets, root);
+  if (!evidence) {
+    const Error& error = evidence.error();
     for (const Known& known : targets) {
       ItemReport item;
       item.source = source_text() + ":" + tag;
@@ -297,7 +225,7 @@ Task<Result<void>> RepositorySync::one(std::string tag, std::vector<Known> targe
     co_return Result<void>{};
   }
   if (!targets.empty()) {
-    co_await copy(tag, std::move(*root), std::move(targets), std::move(*evidence), begin);
+    co_await copy(tag, std::move(root), std::move(targets), std::move(*evidence), begin);
   }
   co_return Result<void>{};
 }
@@ -315,7 +243,8 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Known& one = targets[i];
     if (one.absent) copy.expect_no_tag(i);
-    if (one.row) copy.expect_tag(i, one.row->digest);
+    if (one.digest) copy.expect_tag(i, *one.digest);
+    if (!one.digest && one.row) copy.expect_tag(i, one.row->digest);
     if (!targets_[one.target].tags.empty()) copy.expect_content(i);
   }
   const oci::Digest digest = root.descriptor->digest;
@@ -331,7 +260,9 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
     return item.outcome == ItemOutcome::kCopied || item.outcome == ItemOutcome::kUnchanged;
   };
   const bool keep = pass_.journal != nullptr && !pass_.run.dry_run;
-  if (keep && evidence.empty() && std::ranges::any_of(items, done)) {
+  // What was seen of the referrers belongs to what the tag was before.
+  if (copy.moved()) evidence.clear();
+  if (keep && !copy.moved() && evidence.empty() && std::ranges::any_of(items, done)) {
     Result<std::string> late = co_await evidence_fingerprint(view_, pass_.job.copy, digest);
     if (late) evidence = std::move(*late);
   }

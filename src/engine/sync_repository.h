@@ -3,7 +3,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -16,8 +18,9 @@ namespace transship::engine {
 
 /// One repository of a pass: lists tags on both sides, and brings what is new.
 ///
-/// Per tag that is nowhere new: one HEAD at the source. Memory: the tags of this repository, and
-/// the artifacts in flight. On the control shard; its `run` ends before it is destroyed.
+/// Per tag that is nowhere new: one HEAD at the source, or nothing where the source's list says
+/// what tags name. Memory: the tags of this repository, and the artifacts in flight. On the control
+/// shard; its `run` ends before it is destroyed.
 class RepositorySync {
  public:
   RepositorySync(PassState& pass, SyncRepository what, Executor executor);
@@ -32,35 +35,47 @@ class RepositorySync {
     std::string id;
     bool listed = false;  ///< `tags` are all that it has.
     bool live = true;
-    std::unordered_set<std::string> tags;
+    /// With what they name, where the list says so.
+    std::unordered_map<std::string, std::optional<oci::Digest>> tags;
+  };
+  /// A tag of the source, and what its list says that it names.
+  struct Listed {
+    std::string tag;
+    std::optional<oci::Digest> digest;
   };
   /// What is known of a tag at one target before anything is asked.
   struct Known {
     std::size_t target = 0;
     bool absent = false;
     std::optional<storage::Journal::TagRow> row;
+    std::optional<oci::Digest> digest;  ///< What the target's own list says.
   };
   using Rows = std::map<std::string, storage::Journal::TagRow>;
   using Tags = std::vector<std::string>;
+  using List = std::vector<Listed>;
 
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
   [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
                                                 std::optional<std::string> cursor, Side side);
   [[nodiscard]] Task<Result<void>> walk_tags();
-  Tags take(oci::TagPage& page, Tags& digest_tags);
+  List take(oci::TagPage& page, Tags& digest_tags);
+  List chosen_of(List all) const;
   void cut_short(const Error& error);
   void withheld(std::size_t tags);
-  [[nodiscard]] Task<Result<void>> start(Tags tags);
-  [[nodiscard]] Task<std::vector<Rows>> remembered(const Tags& tags);
+  [[nodiscard]] Task<Result<void>> start(List tags);
+  [[nodiscard]] Task<std::vector<Rows>> remembered(std::span<const Listed> tags);
   std::vector<Known> known(const std::string& tag, std::vector<Rows>& rows);
+  bool unchanged(const Known& known, const oci::Digest& source, const std::string& evidence) const;
+  bool nothing_new(const Listed& listed, std::vector<Known>& targets);
   [[nodiscard]] Task<Result<void>> start_pinned();
-  [[nodiscard]] Task<Result<void>> one(std::string tag, std::vector<Known> targets,
-                                       Slots::Held slot);
+  [[nodiscard]] Task<Result<void>> one(Listed listed, std::vector<Known> targets, Slots::Held slot);
   [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, Slots::Held slot);
   [[nodiscard]] Task<Result<ResolvedRoot>> resolve(const std::string& tag,
                                                    const std::vector<Known>& targets);
-  [[nodiscard]] Task<Result<std::string>> compare(const ResolvedRoot& root,
+  [[nodiscard]] Task<Result<std::string>> compare(const oci::Digest& digest,
                                                   std::vector<Known>& targets);
+  [[nodiscard]] Task<Result<std::string>> look(const Listed& listed, std::vector<Known>& targets,
+                                               ResolvedRoot& root);
   [[nodiscard]] Task<void> copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
                                 Clock::time_point begin);

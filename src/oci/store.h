@@ -40,7 +40,10 @@ struct ByteRange {
 /// One page of a list, and how to go on.
 struct TagPage {
   std::vector<std::string> tags;  ///< Valid tags only; what else was listed is counted.
+  /// What the tags name, where the list says so: as many as `tags`, or none at all.
+  std::vector<std::optional<Digest>> digests{};
   std::size_t invalid = 0;
+  bool cut = false;  ///< This is where the store's lists end, whatever else there is.
   std::optional<std::string> next;  ///< Opaque: hand it back. Nothing: this was the last page.
 };
 
@@ -88,6 +91,11 @@ class SourceRepository {
   /// of `range` was delivered. Not verified here: the pipe hashes.
   virtual Task<Result<void>> blob(const Descriptor& blob, ByteRange range, BodySink& sink) = 0;
   virtual Task<Result<TagPage>> tags(std::optional<std::string> cursor) = 0;
+  /// The same, with digests where the store has a list of its own that gives them; it may name a
+  /// tag twice. Costs more than `tags` where nobody needs them.
+  virtual Task<Result<TagPage>> tags_with_digests(std::optional<std::string> cursor) {
+    return tags(std::move(cursor));
+  }
   /// The manifests whose subject is `subject`. Falls back to the referrers tag by itself.
   virtual Task<Result<Referrers>> referrers(const Digest& subject) = 0;
   virtual const RequestCounts& counts() const = 0;

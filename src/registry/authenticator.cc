@@ -24,11 +24,11 @@ std::string host_name(const std::string& authority) {
   return authority.substr(0, port ? colon : std::string::npos);
 }
 
+}  // namespace
+
 std::string basic_header(const Credential& who) {
   return "Basic " + base64_encode(who.user + ":" + who.password);
 }
-
-}  // namespace
 
 /// A token for one set of scopes, and those who wait for it.
 struct Authenticator::Slot {
@@ -60,6 +60,12 @@ Task<Result<std::optional<Credential>>> Authenticator::credential(std::string re
     who->identity_token = renewed_identity_.second;
   }
   co_return who;
+}
+
+std::optional<transport::Url> Authenticator::token_server() const {
+  if (!challenge_ || challenge_->kind != ChosenChallenge::Kind::kBearer) return std::nullopt;
+  const auto realm = transport::Url::parse(challenge_->realm);
+  return realm ? std::optional(*realm) : std::nullopt;
 }
 
 Error Authenticator::login_needed(bool had_credentials) const {

@@ -17,6 +17,9 @@
 
 namespace transship::registry {
 
+/// The value of Authorization for a password. A secret.
+std::string basic_header(const Credential& who);
+
 /// What a request needs to be allowed.
 struct Need {
   ScopeSet scopes;
@@ -54,6 +57,8 @@ class Authenticator {
 
   /// The registry asks for credentials or tokens.
   bool challenged() const { return challenge_.has_value(); }
+  /// Where its tokens come from, once that is known.
+  std::optional<transport::Url> token_server() const;
   std::uint64_t token_requests() const { return token_requests_; }
 
  private:

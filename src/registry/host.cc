@@ -45,7 +45,8 @@ Host::Host(transport::HttpClient& http, CredentialSource& credentials, TimeSourc
       loopback_(is_loopback_host(without_port(name_))),
       plain_(options_.tls == Tls::kOff),
       profile_(&profile_for_host(name_)),
-      authenticator_(http_, credentials_, time_, options_, name_, plain_) {
+      authenticator_(http_, credentials_, time_, options_, name_, plain_),
+      hub_(http_, credentials_, options_, name_) {
   if (const Profile* named = profile_by_name(options_.profile)) profile_ = named;
 }
 
@@ -113,7 +114,17 @@ Task<Result<Response>> Host::first_contact(Call& call) {
   co_return response;
 }
 
+Task<Result<std::string>> Host::basic_for_api(std::string repository) {
+  const auto realm = authenticator_.token_server();
+  const bool here = realm ? realm->same_origin(url("/")) : !options_.profile.empty();
+  if (!here) co_return std::string();
+  TS_CO_TRY(const auto who, co_await credentials_.lookup(name_, std::move(repository)));
+  if (!who || who->user.empty() || who->password.empty()) co_return std::string();
+  co_return basic_header(*who);
+}
+
 Task<Result<Response>> Host::authorized(Call& call) {
+  if (call.authorization) co_return co_await once(call, *call.authorization);
   constexpr int kMaxSends = 3;  // Bare; with a token; with a token of the challenge's scope.
   for (int sends = 1;; ++sends) {
     Grant grant;

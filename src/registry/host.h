@@ -10,6 +10,7 @@
 #include "base/event.h"
 #include "oci/store.h"
 #include "registry/authenticator.h"
+#include "registry/hub_login.h"
 #include "registry/profile.h"
 #include "transport/http.h"
 
@@ -39,6 +40,9 @@ struct Call {
   std::string repository;
   std::uint64_t oci::RequestCounts::* kind = &oci::RequestCounts::other;
   oci::RequestCounts* counts = nullptr;  ///< The repository's; the host's are kept anyway.
+  /// The value of Authorization in place of what the registry's challenges ask; "": none. For APIs
+  /// beside the registry's; a 401 is then an answer like others. A secret.
+  std::optional<std::string> authorization;
 };
 
 /// One registry host as HTTP: address and scheme, authentication, counting. Everything above it
@@ -64,6 +68,10 @@ class Host {
   Learned& learned() { return learned_; }
   const oci::RequestCounts& counts() const { return counts_; }
   bool has_challenge() const { return authenticator_.challenged(); }
+  /// The credential as a Basic header for an API of the registry's own address, "" where there is
+  /// none, or where that address was not the one to be given passwords: a token server elsewhere.
+  Task<Result<std::string>> basic_for_api(std::string repository);
+  HubLogin& hub() { return hub_; }
   CredentialSource& credentials() const { return credentials_; }
 
  private:
@@ -91,6 +99,7 @@ class Host {
   Contact contact_ = Contact::kNone;
   std::unique_ptr<Event> contacted_;
   Authenticator authenticator_;
+  HubLogin hub_;
 };
 
 }  // namespace transship::registry

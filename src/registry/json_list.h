@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "oci/digest.h"
 
 namespace transship::registry {
 
@@ -13,6 +15,8 @@ namespace transship::registry {
 struct JsonList {
   std::vector<std::string> entries;
   std::size_t others = 0;  ///< null, numbers, objects: Nexus lists null.
+  /// By entry, where "manifest" beside the list says what it names (Google); else empty.
+  std::vector<std::optional<oci::Digest>> digests{};
 };
 
 /// Reads `key` of the object `body`: {"name":"x","tags":["a","b"]}. A missing key or null is an

@@ -91,7 +91,10 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
   }
   TS_CO_TRY(JsonList list, parse_json_list(response.body, key));
   if (place.synthesised && repeats(place, list.entries)) co_return ListPage{};
-  ListPage page{.entries = std::move(list.entries), .others = list.others, .next = std::nullopt};
+  ListPage page{.entries = std::move(list.entries),
+                .others = list.others,
+                .digests = std::move(list.digests),
+                .next = std::nullopt};
   page.next = next_of(place, response, start, page, host.options().page_size);
   co_return page;
 }

@@ -13,8 +13,9 @@ namespace transship::registry {
 /// One page of tags or repositories, unfiltered.
 struct ListPage {
   std::vector<std::string> entries;
-  std::size_t others = 0;           ///< Members that were no strings.
-  std::optional<std::string> next;  ///< Opaque cursor.
+  std::size_t others = 0;                             ///< Members that were no strings.
+  std::vector<std::optional<oci::Digest>> digests{};  ///< As JsonList has them.
+  std::optional<std::string> next;                    ///< Opaque cursor.
 };
 
 /// Reads one page. `call`: everything but the target; `start`: the first page's; `key`: the array.

@@ -16,15 +16,16 @@ constexpr std::uint64_t kMiB = 1ULL << 20U;
 constexpr std::array<Profile, 15> kProfiles = {{
     {.name = "generic"},
     {.name = "distribution", .checks_blobs = true},
-    {.name = "zot", .checks_blobs = true},
+    {.name = "zot", .checks_blobs = true, .listing = TagListing::kZotSearch},
     {.name = "harbor",
      .checks_blobs = true,
+     .listing = TagListing::kHarborArtifacts,
      .missing_repository_hint = "create the Harbor project first"},
     {.name = "quay",
      .checks_blobs = true,
      .status_one_more = true,
      .missing_repository_hint = "create the Quay organisation or repository first"},
-    {.name = "dockerhub", .checks_blobs = true},
+    {.name = "dockerhub", .checks_blobs = true, .listing = TagListing::kHubTags},
     // Chunks above 4 MiB are refused, single PUTs go to 10 GB; a manifest is stored whatever it
     // refers to; the referrers path redirects to the web site.
     {.name = "ghcr", .chunk_max = 4 * kMiB, .mounts = true, .referrers_api = false},
@@ -37,12 +38,17 @@ constexpr std::array<Profile, 15> kProfiles = {{
      .checks_blobs = true,
      .missing_repository_hint =
          "create it first: aws ecr create-repository --repository-name NAME"},
-    {.name = "gcr", .checks_blobs = true},
+    {.name = "gcr", .checks_blobs = true, .listing = TagListing::kGoogleManifests},
     {.name = "gar",
      .checks_blobs = true,
+     .listing = TagListing::kGoogleManifests,
+     .list_end = 10'000,
      .missing_repository_hint = "create it first: gcloud artifacts repositories create"},
     // Single PUTs above 20 MB have been refused with 413; chunked transfer encoding is.
-    {.name = "acr", .upload = UploadForm::kChunked, .chunk_max = 16 * kMiB},
+    {.name = "acr",
+     .upload = UploadForm::kChunked,
+     .chunk_max = 16 * kMiB,
+     .listing = TagListing::kAcrTags},
     // Older versions fail on a single PUT. Explicit mounts are refused.
     {.name = "artifactory", .upload = UploadForm::kStreamedPatch, .mounts = false},
     {.name = "gitlab", .checks_blobs = true},
@@ -117,6 +123,10 @@ const Profile* profile_from_answer(const transport::Response& response) {
     return &named("artifactory");
   }
   if (headers.find("X-Harbor-Csrf-Token")) return &named("harbor");
+  // zot lets its own web page in, and says so in every answer.
+  if (const auto allowed = headers.find("Access-Control-Allow-Headers")) {
+    if (to_lower(*allowed).contains("x-zot-api-client")) return &named("zot");
+  }
   if (const auto server = headers.find("Server")) {
     if (to_lower(*server).contains("nexus")) return &named("nexus");
   }

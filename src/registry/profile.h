@@ -18,6 +18,17 @@ enum class UploadForm : std::uint8_t {
   kStreamedPatch  ///< One PATCH with the whole body, then an empty PUT.
 };
 
+/// How tags are listed together with what they name: beyond the specification, each registry has
+/// its own way.
+enum class TagListing : std::uint8_t {
+  kPlain,            ///< The specification's list: names only.
+  kGoogleManifests,  ///< The specification's list, with a map of all manifests beside the tags.
+  kAcrTags,          ///< /acr/v1/<name>/_tags, up to 1000 a page.
+  kHarborArtifacts,  ///< Harbor's API, 100 artifacts a page. Leaves out signatures.
+  kHubTags,          ///< The API of hub.docker.com, 100 a page.
+  kZotSearch         ///< zot's search extension, 1000 a page. Leaves out signatures.
+};
+
 /// What is known of a kind of registry before it is asked: protocol.md section 7, as one table.
 struct Profile {
   std::string_view name;
@@ -35,6 +46,9 @@ struct Profile {
   bool referrers_api = true;
   /// The status of an upload says one byte too many (Quay).
   bool status_one_more = false;
+  TagListing listing = TagListing::kPlain;
+  /// Lists that have exactly so many entries are cut there; 0: no such limit known.
+  std::size_t list_end = 0;
   /// How a missing repository comes to be, for people.
   std::string_view missing_repository_hint = "";  ///< NAME stands for the repository.
 };
@@ -61,9 +75,15 @@ struct Learned {
   bool patch_unusable = false;
   /// A manifest was refused for its missing blobs.
   bool checked_blobs = false;
+  /// Repositories in a row whose tags could not be listed with digests, only plainly.
+  std::size_t listings_refused = 0;
+  /// After `kMostListingsRefused` of them: not tried again until then.
+  std::optional<Clock::time_point> listing_refused_until{};
 };
 
 /// How long `mounts_refused_until` lasts.
 inline constexpr std::chrono::hours kMountMemory{1};
+inline constexpr std::size_t kMostListingsRefused = 3;
+inline constexpr std::chrono::hours kListingMemory{1};
 
 }  // namespace transship::registry

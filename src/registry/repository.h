@@ -10,11 +10,13 @@
 #include "registry/host.h"
 #include "registry/link.h"
 #include "registry/registry.h"
+#include "registry/tag_listing.h"
 
 namespace transship::registry {
 
 /// One repository of a registry as a store: one method per protocol step, a single attempt each.
-/// The steps live in manifests.cc, blobs.cc, upload_start.cc, uploads.cc, tags.cc, referrers.cc.
+/// The steps live in manifests.cc, blobs.cc, upload_start.cc, uploads.cc, tags.cc,
+/// tags_with_digests.cc, referrers.cc.
 class Repository final : public oci::TargetRepository {
  public:
   Repository(Host& host, oci::RepositoryName name, Access access);
@@ -39,6 +41,7 @@ class Repository final : public oci::TargetRepository {
   Task<void> cancel_upload(oci::UploadSession session) override;
 
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override;
+  Task<Result<oci::TagPage>> tags_with_digests(std::optional<std::string> cursor) override;
   Task<Result<oci::Referrers>> referrers(const oci::Digest& subject) override;
 
  private:
@@ -72,6 +75,13 @@ class Repository final : public oci::TargetRepository {
   Task<Result<void>> patch(oci::UploadSession& session, BodySource& body, std::uint64_t length,
                            bool ranged);
 
+  // tags_with_digests.cc
+  bool lists_digests() const;
+  Call listing_call() const;
+  Task<Result<transport::Response>> ask_listing(Call call);
+  Task<Result<oci::TagPage>> listing_page();
+  oci::TagPage then_plain(const Error& why);
+
   // referrers.cc
   Task<Result<std::optional<oci::Referrers>>> referrers_by_api(const oci::Digest& subject);
   Task<Result<oci::Referrers>> referrers_by_tag(const oci::Digest& subject);
@@ -85,6 +95,8 @@ class Repository final : public oci::TargetRepository {
 
   /// The referrers API is not there: asked again after this.
   std::optional<Clock::time_point> no_referrers_api_until_;
+  /// Where a list of tags with digests stands.
+  std::optional<ListingPlace> listing_;
   /// All digest tags of the repository, where one page of tags held them all.
   struct DigestTags {
     std::set<std::string> tags;

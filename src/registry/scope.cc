@@ -43,6 +43,10 @@ Scope Scope::push(std::string repository) {
   return {"repository", std::move(repository), {"pull", "push"}};
 }
 
+Scope Scope::metadata_read(std::string repository) {
+  return {"repository", std::move(repository), {"metadata_read"}};
+}
+
 Scope Scope::catalog() { return {"registry", "catalog", {"*"}}; }
 
 bool Scope::covers(const Scope& other) const {

@@ -17,6 +17,7 @@ struct Scope {
   static std::optional<Scope> parse(std::string_view text);
   static Scope pull(std::string repository);
   static Scope push(std::string repository);  ///< pull,push: registries ask pull for uploads.
+  static Scope metadata_read(std::string repository);  ///< ACR's own lists.
   static Scope catalog();
 
   bool covers(const Scope& other) const;

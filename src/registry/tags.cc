@@ -19,9 +19,13 @@ Task<Result<oci::TagPage>> Repository::tags(std::optional<std::string> cursor) {
   oci::TagPage out;
   out.invalid = page->others;
   out.next = page->next;
-  for (std::string& entry : page->entries) {
+  const std::size_t end = host_.profile().list_end;
+  out.cut = end != 0 && !page->next && page->entries.size() == end;
+  for (std::size_t i = 0; i < page->entries.size(); ++i) {
+    std::string& entry = page->entries[i];
     if (oci::Tag::parse(entry)) {
       out.tags.push_back(std::move(entry));
+      if (!page->digests.empty()) out.digests.push_back(std::move(page->digests[i]));
     } else {
       log_debug("{}: \"{}\" is no tag", what, printable(entry, 80));
       ++out.invalid;

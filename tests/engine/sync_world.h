@@ -38,6 +38,9 @@ class BorrowedRepository final : public oci::TargetRepository {
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override {
     return to_.tags(std::move(cursor));
   }
+  Task<Result<oci::TagPage>> tags_with_digests(std::optional<std::string> cursor) override {
+    return to_.tags_with_digests(std::move(cursor));
+  }
   Task<Result<oci::Referrers>> referrers(const oci::Digest& subject) override {
     return to_.referrers(subject);
   }

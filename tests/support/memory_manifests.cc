@@ -58,7 +58,22 @@ Task<Result<oci::TagPage>> MemoryRepository::tags(std::optional<std::string> cur
     page.tags.push_back((at++)->first);
   }
   if (at != tags_.end()) page.next = page.tags.back();
+  const std::size_t end = store_.options.list_end;
+  if (end != 0 && page.next && static_cast<std::size_t>(std::distance(tags_.begin(), at)) >= end) {
+    page.cut = true;
+    page.next.reset();
+  }
   co_return ended(std::move(call), Result<oci::TagPage>(std::move(page)));
+}
+
+Task<Result<oci::TagPage>> MemoryRepository::tags_with_digests(std::optional<std::string> cursor) {
+  Result<oci::TagPage> page = co_await tags(std::move(cursor));
+  if (!page || !store_.options.lists_digests) co_return page;
+  for (const std::string& tag : page->tags) {
+    page->digests.push_back(store_.options.listed_digest ? store_.options.listed_digest(tag)
+                                                         : tags_.at(tag));
+  }
+  co_return page;
 }
 
 Task<Result<oci::Referrers>> MemoryRepository::referrers(const oci::Digest& subject) {

@@ -67,6 +67,10 @@ struct MemoryOptions {
   std::uint64_t read_rate = 0;      ///< Bytes a second of each blob GET, by the clock; 0: at once.
   std::uint64_t write_rate = 0;     ///< The same of each upload.
   std::size_t tags_per_page = 100;  ///< Of tag lists.
+  bool lists_digests = false;       ///< `tags_with_digests` has some.
+  std::size_t list_end = 0;         ///< Lists are cut behind so many tags; 0: never.
+  /// What `tags_with_digests` says that a tag names; nothing: the truth.
+  std::function<std::optional<oci::Digest>(const std::string& tag)> listed_digest{};
 };
 
 /// One finished call.
@@ -154,6 +158,7 @@ class MemoryRepository final : public oci::TargetRepository {
   Task<Result<void>> blob(const oci::Descriptor& blob, oci::ByteRange range,
                           BodySink& sink) override;
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override;
+  Task<Result<oci::TagPage>> tags_with_digests(std::optional<std::string> cursor) override;
   Task<Result<oci::Referrers>> referrers(const oci::Digest& subject) override;
   const oci::RequestCounts& counts() const override { return counts_; }
   Task<Result<oci::UploadStart>> start_upload(const oci::Descriptor& blob,

@@ -1,0 +1,158 @@
+#include <fmt/format.h>
+
+#include "engine/retry.h"
+#include "engine/sync_repository.h"
+#include "oci/manifest.h"
+
+// What the lists of a repository say, on both sides: which tags there are, and which are taken.
+
+namespace transship::engine {
+namespace {
+
+bool missing(const Error& error) {
+  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
+}
+
+std::optional<oci::Digest> digest_at(oci::TagPage& page, std::size_t index) {
+  return page.digests.empty() ? std::nullopt : std::move(page.digests[index]);
+}
+
+}  // namespace
+
+Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repository,
+                                                std::optional<std::string> cursor, Side side) {
+  const std::string what = "list tags of " + repository.id().to_string();
+  // Strict means that each tag is asked itself.
+  const bool digests = !pass_.options.strict;
+  Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(pass_.run.context, what, [&] {
+    return digests ? repository.tags_with_digests(cursor) : repository.tags(cursor);
+  });
+  if (!page) co_return std::unexpected(std::move(page).error().within(what).on(side));
+  co_return page;
+}
+
+// One list in place of a question for each tag. A repository that is not there has no tags; where
+// the list is refused each tag is asked.
+Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
+  Target& target = targets_[index];
+  std::optional<std::string> cursor;
+  bool cut = false;
+  do {
+    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
+    if (!got && missing(got.error())) break;
+    if (!got) {
+      target.tags.clear();
+      const Error& error = got.error();
+      if (error.code == Errc::kCancelled) co_return std::unexpected(error);
+      if (error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve) {
+        target.live = false;
+        pass_.keeper.fail(source_text(), index, error);
+        pass_.health.failed(index, error);
+      }
+      co_return Result<void>{};
+    }
+    for (std::size_t i = 0; i < got->tags.size(); ++i) {
+      target.tags.try_emplace(std::move(got->tags[i]), digest_at(*got, i));
+    }
+    cut = cut || got->cut;
+    cursor = std::move(got->next);
+  } while (cursor);
+  // Of a list that was cut it is known what is there, not what is not.
+  target.listed = !cut;
+  pass_.health.succeeded(index);
+  co_return Result<void>{};
+}
+
+RepositorySync::List RepositorySync::take(oci::TagPage& page, Tags& digest_tags) {
+  List out;
+  invalid_ += page.invalid;
+  for (std::size_t i = 0; i < page.tags.size(); ++i) {
+    std::string& tag = page.tags[i];
+    if (!seen_.insert(tag).second) continue;
+    if (oci::parse_digest_tag(tag)) {
+      digest_tags.push_back(std::move(tag));
+    } else if (pass_.job.tags.match(tag)) {
+      out.push_back({.tag = std::move(tag), .digest = digest_at(page, i)});
+    }
+  }
+  return out;
+}
+
+RepositorySync::List RepositorySync::chosen_of(List all) const {
+  if (pass_.job.tags.latest == 0) return all;
+  Tags names;
+  std::unordered_map<std::string, std::optional<oci::Digest>> digests;
+  for (Listed& one : all) {
+    names.push_back(one.tag);
+    digests.emplace(std::move(one.tag), std::move(one.digest));
+  }
+  List out;
+  for (std::string& name : latest_of(pass_.job.tags, std::move(names))) {
+    std::optional<oci::Digest> digest = std::move(digests[name]);
+    out.push_back({.tag = std::move(name), .digest = std::move(digest)});
+  }
+  return out;
+}
+
+void RepositorySync::cut_short(const Error& error) {
+  if (missing(error) && !what_.named) {
+    // Catalogs list what was deleted since (mcr.microsoft.com, and docker's own for ever).
+    pass_.run.warn(fmt::format("{} is in the catalog, and is not there", source_text()));
+    return;
+  }
+  pass_.keeper.incomplete(source_text());
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) pass_.keeper.fail(source_text(), i, error);
+  }
+}
+
+// Signatures under digest tags, and newer tags, may be among what was not listed.
+void RepositorySync::withheld(std::size_t tags) {
+  pass_.run.warn(fmt::format(
+      "{}: its list of tags was cut short: {} tags that were listed are not copied, as {}",
+      source_text(), tags,
+      pass_.job.tags.latest > 0 ? "which are the latest cannot be told"
+                                : "signatures under digest tags may be among the others"));
+}
+
+Task<Result<void>> RepositorySync::walk_tags() {
+  TaskGroup looks(executor_, TaskGroup::OnFailure::kKeepGoing);
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) looks.spawn(look_at_target(i));
+  }
+  Result<oci::TagPage> got = oci::TagPage{};
+  if (what_.tags) got = co_await page(*source_, std::nullopt, Side::kSource);
+  TS_CO_TRY(co_await looks.join());
+  if (live_targets() == 0) co_return Result<void>{};
+
+  const bool whole =
+      pass_.job.tags.latest > 0 || pass_.job.copy.referrers.which != ReferrerChoice::Which::kNone;
+  List chosen;
+  Tags digest_tags;
+  while (got) {
+    List more = take(*got, digest_tags);
+    if (whole) {
+      std::ranges::move(more, std::back_inserter(chosen));
+    } else {
+      TS_CO_TRY(co_await start(std::move(more)));
+    }
+    if (got->cut) {
+      got = fail(Errc::kTooLarge, "the registry ends its list at so many tags, more are likely");
+      got.error().side = Side::kSource;
+      break;
+    }
+    if (!got->next) break;
+    got = co_await page(*source_, std::move(got->next), Side::kSource);
+  }
+  if (!got) {
+    if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());
+    cut_short(got.error());
+    if (!chosen.empty()) withheld(chosen.size());
+    co_return Result<void>{};
+  }
+  if (!whole) co_return Result<void>{};
+  if (what_.tags) view_.set_digest_tags(digest_tags);
+  co_return co_await start(chosen_of(std::move(chosen)));
+}
+
+}  // namespace transship::engine
