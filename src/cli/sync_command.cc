@@ -130,6 +130,7 @@ class SyncRun {
                                   .options = {.blobs_in_flight = 64}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
+    if (options.strict) job.copy.tag_good_for = {};
     options.audit_percent = arguments_.audit_percent;
     if (arguments_.max_duration) {
       const auto used =

@@ -16,6 +16,9 @@ std::string reference(const oci::RepositoryId& id, std::string_view tag,
   return digest.empty() ? id.to_string() : fmt::format("{}@{}", id.to_string(), digest);
 }
 
+/// A tag that moves more often than this while it is copied is left for the next pass.
+constexpr std::size_t kMostMoves = 3;
+
 bool wrote(const Totals& totals) {
   return totals.blobs_sent + totals.blobs_mounted + totals.manifests_put + totals.tags_put > 0;
 }
@@ -53,6 +56,7 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
   Result<void> result = co_await go();
   Result<void> joined = co_await walk_.join();
   if (result) result = std::move(joined);
+  if (result && !moved_.empty()) co_await serve_moved();
   if (!result) {
     for (Delivery& delivery : deliveries_) delivery.fail_with(result.error());
   }
@@ -65,9 +69,11 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
 }
 
 Task<Result<void>> ArtifactCopy::go() {
+  if (!looked_at_) looked_at_ = shared_.run.context.time.now();
   TS_CO_TRY(Root root,
             co_await resolve_root(shared_.source, shared_.commits, root_, all(), patient_,
                                   !shared_.options.platforms.empty(), resolved_));
+  source_digest_ = root.descriptor.digest;
   std::vector<std::size_t> late;
   for (const Delivery& delivery : deliveries_) {
     if (!patient_ && delivery.failure && delivery.failure->retryable)
@@ -95,12 +101,60 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
     if (deliveries_[late[i]].known) copy.expect_tag(i, *deliveries_[late[i]].known);
   }
   if (resolved_.descriptor) copy.expect_root(*resolved_.descriptor, resolved_.manifest);
+  copy.looked_at_ = looked_at_;
   std::vector<ItemReport> items = co_await copy.run();
   for (std::size_t i = 0; i < late.size(); ++i) {
     items[i].took += before;
     late_items_[late[i]] = std::move(items[i]);
   }
   co_return Result<void>{};
+}
+
+// From the start, with the tag as it is now: what the two have in common is in place.
+Task<void> ArtifactCopy::serve_moved() {
+  std::vector<CopyTarget> targets;
+  for (const std::size_t index : moved_) targets.push_back(targets_[index]);
+  ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), patient_);
+  copy.moves_ = moves_ + 1;
+  for (std::size_t i = 0; i < moved_.size(); ++i) {
+    if (deliveries_[moved_[i]].tag_absent) copy.expect_no_tag(i);
+    copy.expect_content(i);
+  }
+  std::vector<ItemReport> items = co_await copy.run();
+  for (std::size_t i = 0; i < moved_.size(); ++i) {
+    ItemReport& item = late_items_[moved_[i]];
+    item = std::move(items[i]);
+    item.totals.add(deliveries_[moved_[i]].totals);
+    if (item.note.empty()) item.note = "the tag moved while it was copied: this is what it is now";
+  }
+}
+
+// Whether the source's tag is still what was brought. Not asked as long as it was so a moment ago.
+Task<Result<bool>> ArtifactCopy::tag_stands() {
+  const CopyOptions& options = shared_.options;
+  if (root_.digest || options.dry_run) co_return true;
+  const auto good_for = looked_again_ ? std::max(options.tag_good_for, CopyOptions{}.tag_good_for)
+                                      : options.tag_good_for;
+  if (shared_.run.context.time.now() - *looked_at_ < good_for) co_return true;
+  co_return co_await looks_.get(0, [this] { return look_again(); });
+}
+
+Task<Result<bool>> ArtifactCopy::look_again() {
+  const Clock::time_point now = shared_.run.context.time.now();
+  Result<oci::Descriptor> there = co_await shared_.source.resolve(root_);
+  if (!there && there.error().code == Errc::kNotFound) {
+    there.error().message += ": the tag vanished at the source while it was copied";
+  }
+  if (!there) co_return std::unexpected(std::move(there).error());
+  looked_at_ = now;
+  looked_again_ = true;
+  if (there->digest == source_digest_) co_return true;
+  if (moves_ < kMostMoves) co_return false;
+  Error error{.code = Errc::kConflict,
+              .message = "the tag moves faster at the source than it can be copied",
+              .side = Side::kSource,
+              .hint = "the next pass takes it up again"};
+  co_return std::unexpected(std::move(error));
 }
 
 // A subset of platforms is another index: what refers to the old one does not go with it.
@@ -197,7 +251,13 @@ Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery
   }
   if (done) done = co_await walk_.idle(*delivery);
   if (done && !delivery->tag.empty()) {
-    done = co_await shared_.commits.by_tag(content, delivery->tag, *delivery);
+    const Result<bool> stands = co_await tag_stands();
+    if (stands && !*stands) {
+      moved_.push_back(delivery->index);
+      co_return Result<void>{};
+    }
+    done = stands ? co_await shared_.commits.by_tag(content, delivery->tag, *delivery)
+                  : Result<void>(std::unexpected(stands.error()));
   }
   delivery->ended = shared_.run.context.time.now();
   if (on_ended) on_ended(delivery->index, !done);

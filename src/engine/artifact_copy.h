@@ -37,6 +37,8 @@ class ArtifactCopy {
 
   /// Ends in any case; one item per target. Call once.
   [[nodiscard]] Task<std::vector<ItemReport>> run();
+  /// The source's tag moved meanwhile, and was copied as it is now.
+  bool moved() const { return !moved_.empty(); }
 
   /// The target is known to hold other tags: asking for manifests before bringing them pays.
   void expect_content(std::size_t target) { deliveries_[target].probe = true; }
@@ -49,11 +51,15 @@ class ArtifactCopy {
   /// The source was asked already. `manifest`: where it was read.
   void expect_root(oci::Descriptor descriptor, ManifestPtr manifest) {
     resolved_ = {.descriptor = std::move(descriptor), .manifest = std::move(manifest)};
+    looked_at_ = shared_.run.context.time.now();
   }
 
  private:
   [[nodiscard]] Task<Result<void>> go();
   [[nodiscard]] Task<Result<void>> serve_late(std::vector<std::size_t> late);
+  [[nodiscard]] Task<void> serve_moved();
+  [[nodiscard]] Task<Result<bool>> tag_stands();
+  [[nodiscard]] Task<Result<bool>> look_again();
   [[nodiscard]] Task<Result<void>> deliver(Root root);
   [[nodiscard]] Task<Result<void>> filter(Root& root);
   std::vector<Delivery*> decide(const Root& root);
@@ -72,7 +78,13 @@ class ArtifactCopy {
   GraphWalk walk_;
   std::unique_ptr<Evidence> evidence_;
   ResolvedRoot resolved_;
-  oci::Digest digest_;
+  oci::Digest digest_;         ///< What is brought.
+  oci::Digest source_digest_;  ///< What the source's name was, before platforms were chosen.
+  std::optional<Clock::time_point> looked_at_;  ///< When that was so.
+  bool looked_again_ = false;
+  SingleFlight<int, bool> looks_{false};
+  std::vector<std::size_t> moved_;  ///< Targets whose tag was not written: it is another now.
+  std::size_t moves_ = 0;           ///< How often that happened to this artifact before.
   std::map<std::size_t, ItemReport> late_items_;
   Clock::time_point begin_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct CopyOptions {
   bool overwrite = true;                 ///< Of target tags that exist with another digest.
   bool dry_run = false;
   storage::Journal* uploads = nullptr;  ///< Where uploads in flight are kept; or nothing.
+  /// A source tag that was resolved longer ago is looked at again before a target's is written.
+  std::chrono::milliseconds tag_good_for{60'000};
 };
 
 /// One place to copy to.

@@ -1,0 +1,111 @@
+// Source tags that move or vanish while what they named is copied.
+#include "engine/sync_world.h"
+
+namespace transship::test {
+namespace {
+
+class TagMovesTest : public SyncWorld {
+ protected:
+  void SetUp() override { without_referrers(); }
+
+  /// One tag whose layer takes `seconds`; `meanwhile` runs when it has been read.
+  void slow(int seconds, std::function<void()> meanwhile) {
+    image("team/app0", "v0");
+    places.names.emplace_back("team/app0");
+    const std::size_t bytes = std::string("layer of team/app0v0").size();
+    source.options.read_rate = std::max<std::size_t>(1, bytes / static_cast<std::size_t>(seconds));
+    source.watch = [this, meanwhile, done = false](const Call& call) mutable {
+      if (call.step != Step::kBlobGet || call.bytes < 10 || done) return;
+      done = true;
+      source.options.read_rate = 0;
+      meanwhile();
+    };
+  }
+  /// The tag names another image from now on.
+  void move() {
+    next_ = image("team/app0", "other");
+    at_source("team/app0").tag("v0", next_.digest);
+  }
+
+  oci::Manifest next_;
+};
+
+TEST_F(TagMovesTest, ATagThatMovedMeanwhileIsCopiedAsItIsNow) {
+  slow(70, [this] { move(); });
+  open_journal();
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(at_eu("team/app0").tag_map().at("v0"), next_.digest);
+  EXPECT_EQ(outcomes(report).copied, 1U);
+  EXPECT_EQ(report.items.at(0).digest, next_.digest.to_string());
+  EXPECT_NE(report.items.at(0).note.find("moved"), std::string::npos);
+  // What it was is never tagged, not for a moment.
+  EXPECT_EQ(eu.calls(Step::kPutManifest), 1U);
+  EXPECT_EQ(outcomes(pass()).unchanged, 1U);
+}
+
+TEST_F(TagMovesTest, ATagThatStandsIsLookedAtOnceMore) {
+  slow(70, [] {});
+  ASSERT_TRUE(pass().ok());
+  EXPECT_EQ(source.calls(Step::kResolve), 1U);
+  EXPECT_EQ(eu.calls(Step::kPutManifest), 1U);
+}
+
+TEST_F(TagMovesTest, WhatWasSeenAMomentAgoIsNotLookedAtAgain) {
+  slow(10, [] {});
+  ASSERT_TRUE(pass().ok());
+  EXPECT_EQ(source.calls(Step::kResolve), 0U);
+}
+
+TEST_F(TagMovesTest, StrictAlwaysLooksAgain) {
+  slow(1, [this] { move(); });
+  job.copy.tag_good_for = {};
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(at_eu("team/app0").tag_map().at("v0"), next_.digest);
+}
+
+TEST_F(TagMovesTest, SeveralTargetsCostOneLook) {
+  job.targets = {{"eu.example", "mirror"}, {"us.example", ""}};
+  slow(70, [this] { move(); });
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(at_eu("team/app0").tag_map().at("v0"), next_.digest);
+  EXPECT_EQ(us.repository("team/app0").tag_map().at("v0"), next_.digest);
+  EXPECT_EQ(source.calls(Step::kResolve), 1U);
+}
+
+TEST_F(TagMovesTest, ATagThatVanishedIsSaidAndNotWritten) {
+  slow(70, [this] {
+    source.inject({.step = Step::kResolve,
+                   .times = 100,
+                   .what = "v0",
+                   .error = {.code = Errc::kNotFound, .message = "HTTP 404"}});
+  });
+  const engine::Report report = pass();
+  EXPECT_FALSE(report.ok());
+  EXPECT_NE(report.items.at(0).error->describe().find("vanished"), std::string::npos)
+      << why(report);
+  EXPECT_TRUE(at_eu("team/app0").tag_map().empty());
+}
+
+TEST_F(TagMovesTest, ATagThatNeverRestsIsLeftForTheNextPass) {
+  image("team/app0", "v0");
+  places.names.emplace_back("team/app0");
+  job.copy.tag_good_for = {};
+  int moves = 0;
+  source.watch = [&](const Call& call) {
+    if (call.step == Step::kManifestGet) {
+      const oci::Manifest next = image("team/app0", fmt::format("other{}", moves++));
+      at_source("team/app0").tag("v0", next.digest);
+    }
+  };
+  const engine::Report report = pass();
+  EXPECT_FALSE(report.ok());
+  EXPECT_NE(why(report).find("moves faster"), std::string::npos) << why(report);
+  EXPECT_LT(moves, 10);
+  EXPECT_TRUE(at_eu("team/app0").tag_map().empty());
+}
+
+}  // namespace
+}  // namespace transship::test
