@@ -3,19 +3,12 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <optional>
 #include <span>
 
 #include "e2e/harness.h"
+#include "e2e/resident_peak.h"
 #include "oci/hasher.h"
 #include "support/raw_server.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TS_SHADOW_MEMORY 1
-#endif
-#endif
 
 namespace transship::e2e {
 namespace {
@@ -24,52 +17,6 @@ constexpr std::uint64_t kMiB = 1ULL << 20U;
 constexpr std::uint64_t kGiB = 1ULL << 30U;
 constexpr std::uint64_t kDefaultMemory = 128 * kMiB;
 constexpr const char* kManifestType = "application/vnd.oci.image.manifest.v1+json";
-
-bool shadow_memory() {
-#ifdef TS_SHADOW_MEMORY
-  return true;
-#else
-  return false;
-#endif
-}
-
-// The resident peak of a process since its exec; nothing when it has ended. (The peak that wait4
-// tells would be ours: it counts the copy of this process that was there before the exec.)
-std::optional<std::uint64_t> resident_peak(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
-  }
-  return std::nullopt;
-}
-
-struct Measured {
-  int code = -1;
-  std::uint64_t peak = 0;  ///< As of some 5 ms before the end.
-  std::string printed;
-};
-
-Measured measure(const std::vector<std::string>& arguments, std::chrono::seconds limit) {
-  const TempDir files;
-  const Home home;
-  std::vector<std::string> argv = {program()};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const auto end = std::chrono::steady_clock::now() + limit;
-  Process process({.argv = std::move(argv),
-                   .environment = home.environment(),
-                   .output = files / "out",
-                   .errors = files / "err"});
-  Measured out;
-  std::optional<int> code;
-  while (!code && std::chrono::steady_clock::now() < end) {
-    // It only grows, but for the exec: the last figure is the peak of the program.
-    if (const auto peak = resident_peak(process.pid())) out.peak = *peak;
-    code = process.wait(std::chrono::milliseconds(5));
-  }
-  out.code = code.value_or(-1);
-  out.printed = files.read("out") + files.read("err");
-  return out;
-}
 
 void expect_below_the_default(const Measured& measured) {
   EXPECT_EQ(measured.code, 0) << measured.printed;
