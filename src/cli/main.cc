@@ -25,6 +25,8 @@ void keep_secrets() {
 void keep_memory() {
   mallopt(M_TRIM_THRESHOLD, 32 << 20);
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
+  // No fast bins: each free of a buffer would sweep them all.
+  mallopt(M_MXFAST, 0);
 }
 
 int run(const Arguments& arguments) {

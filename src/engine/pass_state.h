@@ -62,6 +62,8 @@ struct PassState {
   const SyncOptions& options;
   SyncReportKeeper keeper;
   Slots artifacts;
+  /// Repositories whose tags are more than a page: the list of one takes some 350 bytes a tag.
+  Slots long_lists{2};
   TargetHealth health;
   PassDeadline deadline;
 

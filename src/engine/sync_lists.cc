@@ -31,6 +31,19 @@ Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repositor
   co_return page;
 }
 
+// Many long lists at once would not fit in memory: from its second page on a repository takes its
+// turn, with all of its lists.
+Task<Result<oci::TagPage>> RepositorySync::next_page(oci::SourceRepository& repository,
+                                                     std::optional<std::string> cursor, Side side) {
+  if (cursor) TS_CO_TRY(co_await long_lists_.get(0, [this] { return take_long_list(); }));
+  co_return co_await page(repository, std::move(cursor), side);
+}
+
+Task<Result<bool>> RepositorySync::take_long_list() {
+  TS_CO_TRY(long_list_, co_await pass_.long_lists.take());
+  co_return true;
+}
+
 // One list in place of a question for each tag. A repository that is not there has no tags; where
 // the list is refused each tag is asked.
 Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
@@ -38,7 +51,8 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
   std::optional<std::string> cursor;
   bool cut = false;
   do {
-    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
+    Result<oci::TagPage> got =
+        co_await next_page(*target.repository, std::move(cursor), Side::kTarget);
     if (!got && missing(got.error())) break;
     if (!got) {
       target.tags.clear();
@@ -142,7 +156,7 @@ Task<Result<void>> RepositorySync::walk_tags() {
       break;
     }
     if (!got->next) break;
-    got = co_await page(*source_, std::move(got->next), Side::kSource);
+    got = co_await next_page(*source_, std::move(got->next), Side::kSource);
   }
   if (!got) {
     if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());

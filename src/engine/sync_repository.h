@@ -13,6 +13,7 @@
 #include "engine/artifact_copy.h"
 #include "engine/discovery.h"
 #include "engine/pass_state.h"
+#include "engine/single_flight.h"
 
 namespace transship::engine {
 
@@ -57,6 +58,9 @@ class RepositorySync {
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
   [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
                                                 std::optional<std::string> cursor, Side side);
+  [[nodiscard]] Task<Result<oci::TagPage>> next_page(oci::SourceRepository& repository,
+                                                     std::optional<std::string> cursor, Side side);
+  [[nodiscard]] Task<Result<bool>> take_long_list();
   [[nodiscard]] Task<Result<void>> walk_tags();
   List take(oci::TagPage& page, Tags& digest_tags);
   List chosen_of(List all) const;
@@ -94,6 +98,8 @@ class RepositorySync {
   ManifestCommit commits_;
   std::vector<Target> targets_;
   std::unordered_set<std::string> seen_;  ///< Lists may name a tag twice.
+  SingleFlight<int, bool> long_lists_{true};
+  Slots::Held long_list_;
   std::size_t invalid_ = 0;
   TaskGroup artifacts_;
 };

@@ -19,6 +19,7 @@ constexpr std::size_t kAcrPage = 1000;
 constexpr std::size_t kHarborPage = 100;
 constexpr std::size_t kHubPage = 100;
 constexpr std::size_t kZotPage = 1000;
+constexpr std::size_t kRoundEnd = 10'000;
 
 oci::json::Limits limits() {
   oci::json::Limits out;
@@ -203,7 +204,9 @@ bool ListingPlace::further(const ListedTags& listed, const std::optional<std::st
 
 bool ListingPlace::whole() const {
   const bool signatures_too = kind_ == TagListing::kAcrTags || kind_ == TagListing::kHubTags;
-  return signatures_too && !doubted_ && (!total_ || rows_.size() == *total_);
+  // Where lists are cut, it is at a round number, and the count may be cut with them.
+  const bool round = rows_.size() >= kRoundEnd && rows_.size() % kRoundEnd == 0;
+  return signatures_too && !doubted_ && !round && (!total_ || rows_.size() == *total_);
 }
 
 Result<oci::TagPage> ListingPlace::take(const transport::Response& response,

@@ -65,6 +65,18 @@ Result<std::string> stored_version(Database& database) {
   return found ? query.text(0) : std::string();
 }
 
+// Several queries under one lock: each would take its own.
+class OneLook {
+ public:
+  explicit OneLook(Database& database) : database_(database) { (void)database_.run("BEGIN"); }
+  OneLook(const OneLook&) = delete;
+  OneLook& operator=(const OneLook&) = delete;
+  ~OneLook() { (void)database_.run("COMMIT"); }
+
+ private:
+  Database& database_;
+};
+
 // Opens, makes the tables, and checks that they are ours.
 Result<Database> open_checked(const std::filesystem::path& file) {
   TS_TRY(auto database, Database::open(file));
@@ -213,6 +225,7 @@ Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string t
   co_await flush();
   co_return co_await state_->thread.run(
       [this, target, names]() -> Result<std::map<std::string, TagRow>> {
+        const OneLook look(state_->database);
         TS_TRY(auto query, Statement::prepare(state_->database,
                                               "SELECT digest, evidence FROM tag "
                                               "WHERE target=? AND tag=?"));

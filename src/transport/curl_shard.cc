@@ -28,6 +28,7 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
     asio::steady_timer timer;
     std::optional<Clock::time_point> due;  ///< What curl asked for last.
     std::optional<Clock::time_point> armed;
+    bool soon = false;  ///< It is driven in this turn of the loop, or the next.
     int index;
   };
 
@@ -102,12 +103,25 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
       multi.due.reset();
       return 0;
     }
+    // Each new transfer asks for this: a timer would cost a system call.
+    if (timeout_ms == 0) {
+      multi.owner.drive_soon(multi);
+      return 0;
+    }
     multi.due = Clock::now() + std::chrono::milliseconds(timeout_ms);
     multi.owner.arm(multi);
     return 0;
   }
 
   // ---- called by Asio
+
+  void drive_soon(Multi& multi) {
+    if (closed || std::exchange(multi.soon, true)) return;
+    asio::post(executor, [self = shared_from_this(), &multi] {
+      multi.soon = false;
+      if (!self->closed) self->drive(multi, CURL_SOCKET_TIMEOUT, 0);
+    });
+  }
 
   // A timer that fires too early costs one look; re-arming it each time that curl changes its mind
   // would cost more.

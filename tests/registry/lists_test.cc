@@ -196,5 +196,30 @@ TEST(Catalog, NoneIsUnsupported) {
   }
 }
 
+TEST(Catalog, ThatIsRefusedSaysSoAndRepositoriesAreStillRead) {
+  Rig rig;
+  rig.issue_tokens();
+  rig.http.on(Method::kGet, "/v2/*", [](const SentRequest& sent) -> ScriptedHttp::Answer {
+    const bool catalog = sent.url.path() == "/v2/_catalog";
+    if (!catalog && !sent.header("Authorization").empty()) {
+      return answer(200, {}, R"({"tags":["a"]})");
+    }
+    const std::string scope = catalog ? "registry:catalog:*" : "repository:team/app:pull";
+    return answer(401, {{"WWW-Authenticate",
+                         "Bearer realm=\"https://reg.example.com/token\","
+                         "service=\"reg\",scope=\"" +
+                             scope + "\""}});
+  });
+  rig.run([&]() -> Task<Result<void>> {
+    const auto page = co_await rig.registry->catalog(std::nullopt);
+    EXPECT_EQ(page.error().code, Errc::kUnauthorized);
+    EXPECT_THAT(page.error().hint, HasSubstr("name them"));
+    const auto repo = rig.repository(Access::kPull);
+    const auto tags = co_await repo->tags(std::nullopt);
+    EXPECT_TRUE(tags && tags->tags.size() == 1U);
+    co_return Result<void>{};
+  });
+}
+
 }  // namespace
 }  // namespace transship::registry

@@ -86,8 +86,8 @@ void expect_truth(const Listing& listing, const ListingRegistry& registry) {
 class TagListing : public ::testing::TestWithParam<Vendor> {
  protected:
   /// Lists a registry that tells `lies`.
-  Listing listed(ListingRegistry::Lies lies) {
-    registry_.fill(kTags);
+  Listing listed(ListingRegistry::Lies lies, std::size_t tags = kTags) {
+    registry_.fill(tags);
     registry_.lies = std::move(lies);
     registry_.serve(rig_.http);
     Listing out = list_all(rig_);
@@ -117,12 +117,11 @@ TEST_P(TagListing, FindsSignaturesToo) {
   EXPECT_TRUE(listed({}).tags.contains(signature));
 }
 
-TEST_P(TagListing, ThatIsCutIsFilledUpOrSaidToBeCut) {
-  const Listing all = listed({.cut_at = 1'000});
-  EXPECT_EQ(all.tags.size(), GetParam().kind == Kind::kGoogle || GetParam().kind == Kind::kHub ||
-                                     GetParam().kind == Kind::kAcr
-                                 ? 1'000U
-                                 : kTags);
+TEST_P(TagListing, ThatIsCutAtTenThousandIsFilledUpOrSaidToBeCut) {
+  const Listing all = listed({.cut_at = 10'000}, 10'500);
+  const bool plain_alone = GetParam().kind == Kind::kGoogle;
+  EXPECT_EQ(all.tags.size(), plain_alone ? 10'000U : 10'500U);
+  EXPECT_EQ(all.cut, plain_alone);
 }
 
 TEST_P(TagListing, WhoseCountIsRightAndWhosePagesAreNotIsFilledUp) {
