@@ -39,9 +39,9 @@ def environment(home):
     return out
 
 
-def free_port():
+def free_port(address="127.0.0.1"):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind((address, 0))
         return s.getsockname()[1]
 
 
@@ -140,13 +140,14 @@ class Serve(Server):
 class Distribution(Server):
     """distribution v3 ("registry") or docker-registry 2.8, with the filesystem driver."""
 
-    def __init__(self, directory, program="registry", access_log=True, certificate=None):
+    def __init__(self, directory, program="registry", access_log=True, certificate=None,
+                 address="127.0.0.1"):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         path = find_program(program)
         if path is None:
             raise RuntimeError(f"{program} is not installed")
-        self.host = f"127.0.0.1:{free_port()}"
+        self.host = f"{address}:{free_port(address)}"
         self.log = directory / "out.log"
         off = "false" if access_log else "true"
         tls = ""
