@@ -21,7 +21,9 @@ def digest_of(data):
 
 def seeded_bytes(seed, size):
     """The same bytes for the same seed."""
-    return random.Random(seed).randbytes(size)
+    generator = random.Random(seed)
+    most = 128 << 20  # randbytes refuses 256 MiB.
+    return b"".join(generator.randbytes(min(most, size - at)) for at in range(0, size, most))
 
 
 def descriptor(media_type, data, **more):

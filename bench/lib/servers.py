@@ -64,6 +64,9 @@ def listens(host):
         return False
 
 
+Request = collections.namedtuple("Request", "method target bytes")
+
+
 class Server:
     """A process that is ended with the `with` block."""
 
@@ -113,13 +116,14 @@ class Server:
         return self.log.read_text()
 
     def requests(self):
-        """(method, target) of what named clients asked: not the marks, not the content's pushes."""
+        """What named clients asked: not the marks, not the content's pushes."""
         out = []
         for line in self.log_text().splitlines():
             found = re.match(r'(?:.*\] ")?([A-Z]+) (\S+)', line)
             agents = re.findall(r'"([^"]*)"', line)
             if found and agents and agents[-1] not in ("", "-"):
-                out.append((found[1], found[2]))
+                size = re.search(r'" \d{3} (\d+) "', line)
+                out.append(Request(found[1], found[2], int(size[1]) if size else 0))
         return out
 
 

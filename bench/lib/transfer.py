@@ -4,6 +4,7 @@ import shutil
 import statistics
 
 import content
+import peers
 import servers
 
 
@@ -15,35 +16,8 @@ def fill(source, repository, blobs, blob_bytes, seed=1):
     return image
 
 
-def command(tool, source, target, ca=None):
-    """How `tool` copies `source` to `target` (host/repository:tag), its concurrency ample.
-    `ca`: over TLS, with this authority (crane has it from SSL_CERT_FILE)."""
-    if ca and tool == "transship":
-        return [servers.PROGRAM, "copy", "--quiet", "--referrers", "none", "--ca", ca, source,
-                target]
-    if ca and tool == "crane":
-        return [servers.find_program("crane"), "copy", "--jobs", "16", source, target]
-    if ca and tool == "oras":
-        return [servers.find_program("oras"), "cp", "--no-tty", "--from-ca-file", ca,
-                "--to-ca-file", ca, "--concurrency", "16", source, target]
-    if tool == "transship":
-        return [servers.PROGRAM, "copy", "--quiet", "--referrers", "none", source, target]
-    if tool == "crane":
-        return [servers.find_program("crane"), "copy", "--insecure", "--jobs", "16", source, target]
-    if tool == "oras":
-        return [servers.find_program("oras"), "cp", "--no-tty", "--from-plain-http",
-                "--to-plain-http", "--concurrency", "16", source, target]
-    if tool == "relay":
-        return [servers.PROJECT / "build/release/bench/relay", source, target]
-    raise ValueError(tool)
-
-
 def installed(tool):
-    if tool == "transship":
-        return servers.PROGRAM.exists()
-    if tool == "relay":
-        return (servers.PROJECT / "build/release/bench/relay").exists()
-    return servers.find_program(tool) is not None
+    return peers.TOOLS[tool].installed()
 
 
 def measured_host(server):
@@ -55,13 +29,13 @@ def once(tool, work, start_target, source, image, ca=None):
     directory = work / f"target-{tool}"
     try:
         with start_target(directory) as target:
-            argv = command(tool, f"{measured_host(source)}/hub/app:1",
-                           f"{measured_host(target)}/eu/app:1", ca)
+            argv = peers.TOOLS[tool].copy(peers.Place(measured_host(source), ca), "hub/app:1",
+                                          [peers.Place(measured_host(target), ca)], work)
             done = servers.run(argv, work, extra={"SSL_CERT_FILE": str(ca)} if ca else None)
             if done.code != 0:
                 raise RuntimeError(f"{tool} ended with {done.code}: {done.err[-2000:]}{done.out}")
             if tool != "relay":
-                wrong = content.Registry(target.host).differences("eu/app", image)
+                wrong = content.Registry(target.host).differences("hub/app", image)
                 if wrong:
                     raise RuntimeError(f"{tool} left differences: {wrong[:3]}")
     finally:
