@@ -16,9 +16,11 @@ CPU = ("cpu_s", "CPU s", "{:.1f}")
 CPU_GIB = ("cpu_s_per_gib", "CPU s/GiB", "{:.2f}")
 PEAK = ("peak_mib", "peak MiB", "{:.0f}")
 REQUESTS = ("requests", "requests", "{:.0f}")
+REGISTRIES = ("registries_cpu_s", "registries' CPU s", "{:.1f}")
 SOURCE = ("source_ratio", "source bytes", "{:.2f} x")
 FIGURES = {
-    "T1": [WALL, REQUESTS, CPU, PEAK], "T2": [WALL, REQUESTS, CPU],
+    "T1": [WALL, REQUESTS, CPU, REGISTRIES, PEAK],
+    "T2": [WALL, REQUESTS, CPU],
     "T3": [WALL, CPU], "T4": [WALL, CPU],
     "T5": [CPU_GIB, WALL, PEAK], "T6": [CPU_GIB, WALL, PEAK], "T7": [WALL, CPU, SOURCE],
 }

@@ -77,13 +77,16 @@ class FleetTask:
     def _pass(self, tool, argv, home, target):
         self.source.new_requests()
         target.new_requests()
+        before = self.source.cpu_seconds() + target.cpu_seconds()
         with self.world.near:
             run = servers.run(argv, home)
+        spent = self.source.cpu_seconds() + target.cpu_seconds() - before
         asked = len(self.source.new_requests()), len(target.new_requests())
         out = checked(tool, run, self.fleet.differences(self.world.far, target.host))
         if "error" in out:
             return out
-        out.update(requests=sum(asked), source_requests=asked[0], target_requests=asked[1])
+        out.update(requests=sum(asked), source_requests=asked[0], target_requests=asked[1],
+                   registries_cpu_s=spent)
         report = home / "report.json"
         if report.exists():
             job = json.loads(report.read_text())["jobs"][0]

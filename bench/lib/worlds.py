@@ -54,6 +54,9 @@ class Registry:
         if self.secure:
             self.secure.stop()
 
+    def cpu_seconds(self):
+        return sum(s.cpu_seconds() for s in (self.server, self.secure) if s)
+
     def new_requests(self):
         """What was asked since the last call, over plain HTTP."""
         with self.side:

@@ -127,7 +127,7 @@ class SyncRun {
                                   .time = real_time(),
                                   .memory = stores_.memory(),
                                   .progress = progress(),
-                                  .options = {.blobs_in_flight = 64}};
+                                  .options = {.blobs_in_flight = 64, .small_blobs_in_flight = 128}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
     if (options.strict) job.copy.tag_good_for = {};

@@ -121,7 +121,7 @@ Task<Result<void>> BlobPlacement::ensure(oci::Descriptor blob, Delivery& deliver
     }
     if (tried) co_return fail(Errc::kInternal, "a blob was brought, and is not known");
     tried = true;
-    Slots& slots = delivery.target->slow ? delivery.target->alone : run_.blob_slots;
+    Slots& slots = delivery.target->slow ? delivery.target->alone : run_.slots_for(blob);
     TS_CO_TRY(Slots::Held slot, co_await slots.take());
     if (delivery.failure || must_wait_for_sibling(delivery.id(), blob.digest) ||
         !run_.blobs.claim(delivery.id(), blob.digest)) {

@@ -270,7 +270,7 @@ Task<Result<void>> GraphWalk::bring_blobs(ContentPtr content, Deliveries want) {
       }
     }
     if (blobs_.wanting(blob, want).empty()) continue;
-    TS_CO_TRY(Slots::Held slot, co_await run_.blob_slots.take());
+    TS_CO_TRY(Slots::Held slot, co_await run_.slots_for(blob).take());
     Deliveries claimed = blobs_.claim(blob, want);
     if (claimed.empty()) continue;
     group_.spawn(blobs_.bring(blob, std::move(claimed), std::move(slot)));

@@ -14,6 +14,10 @@ struct Options {
   std::chrono::milliseconds backoff_cap{30'000};
   std::chrono::milliseconds item_deadline{3'600'000};
   std::size_t blobs_in_flight = 32;  ///< Over all artifacts of a run.
+  /// Blobs up to `small_blob_bytes` have slots of their own: their buffers are small, and it is the
+  /// round trips that they wait for. 0: they take the slots of the others.
+  std::size_t small_blobs_in_flight = 0;
+  std::uint64_t small_blob_bytes = 64ULL << 10U;
   std::size_t manifests_in_flight = 64;
   std::size_t ring_bytes = 512U << 10U;  ///< Per blob; less when memory is short.
   /// The interval of hash checkpoints: half a chunk, so that what a kill costs stays below a chunk

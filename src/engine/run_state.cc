@@ -13,6 +13,12 @@ TargetState& RunState::target(oci::TargetRepository& target) {
   return *state;
 }
 
+Slots& RunState::slots_for(const oci::Descriptor& blob) {
+  const Options& options = context.options;
+  const bool small = options.small_blobs_in_flight > 0 && blob.size <= options.small_blob_bytes;
+  return small ? small_blob_slots : blob_slots;
+}
+
 void RunState::end_target(const oci::RepositoryId& id) {
   const std::string name = id.to_string();
   targets.erase(name);

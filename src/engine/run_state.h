@@ -43,6 +43,7 @@ struct RunState {
       : context(of),
         dry_run(dry),
         blob_slots(of.options.blobs_in_flight),
+        small_blob_slots(of.options.small_blobs_in_flight),
         manifest_slots(of.options.manifests_in_flight) {}
   RunState(const RunState&) = delete;
   RunState& operator=(const RunState&) = delete;
@@ -64,7 +65,10 @@ struct RunState {
   storage::Journal* uploads = nullptr;
   Presence blobs;
   Presence manifests;
+  /// Of which kind a blob's slot is.
+  Slots& slots_for(const oci::Descriptor& blob);
   Slots blob_slots;
+  Slots small_blob_slots;
   Slots manifest_slots;
   /// By store: whether a mount from another repository, known to hold the blob, was granted.
   std::map<std::string, Learned> mounts;

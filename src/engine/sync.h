@@ -68,7 +68,7 @@ struct SyncOptions {
   double audit_percent =
       1;                   ///< Of the tags that the journal knows, so many are asked all the same.
   std::uint64_t seed = 0;  ///< Of the sample; 0: from the machine.
-  std::size_t repositories_in_flight = 16;
+  std::size_t repositories_in_flight = 32;
   /// Each needs about 60 KiB without its blobs; enough of them keep a far target busy.
   std::size_t artifacts_in_flight = 64;
   /// Nothing is begun after this.

@@ -315,6 +315,21 @@ TEST_F(CopyTargets, LimitsOfOneDoNotBlock) {
   for (MemoryRepository* at : {&target, &other, &second}) expect_complete(*at, source, root.digest);
 }
 
+TEST_F(CopyTargets, SmallBlobsDoNotWaitForBigOnes) {
+  add_image(source, {.layers = {std::string(200'000, 'b'), "small", "smaller"}}, "v1");
+  source_store.options.read_rate = 1'000'000;
+  options.blobs_in_flight = 1;
+  options.small_blobs_in_flight = 2;
+  const engine::Report report = copy_to({{&target, "v1"}});
+  ASSERT_TRUE(report.ok()) << why(report);
+  std::vector<std::uint64_t> sizes;
+  for (const Call& call : target_store.log) {
+    if (call.step == Step::kUpload) sizes.push_back(call.bytes);
+  }
+  ASSERT_EQ(sizes.size(), 4U);
+  EXPECT_EQ(sizes.back(), 200'000U);
+}
+
 TEST_F(CopyTargets, ADryRunWritesNothingAndSaysWhatWouldMove) {
   const oci::Manifest root = image();
   target.add_blob("one");
