@@ -1,7 +1,13 @@
 #include "config/toml_table.h"
 
-#define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
+
+#include <stdexcept>
+
+// The parser asserts on some malformed keys: here that is one more thing wrong with the file.
+#define TOML_EXCEPTIONS 1
+#define TOML_ASSERT(expr) \
+  ((expr) ? void() : throw std::invalid_argument("a key or a value is malformed"))
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -76,17 +82,37 @@ TomlTable::TomlTable(TomlTable&&) noexcept = default;
 TomlTable& TomlTable::operator=(TomlTable&&) noexcept = default;
 TomlTable::~TomlTable() = default;
 
+namespace {
+
+// The line at which the parser's own assumption fails: it tells no place for that.
+int malformed_line(std::string_view text) {
+  int line = 1;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos;
+       end = text.find('\n', end + 1), ++line) {
+    try {
+      (void)toml::parse(text.substr(0, end));
+    } catch (const toml::parse_error&) {
+      continue;  // Cut in the middle of something.
+    } catch (const std::invalid_argument&) {
+      return line;
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
 TomlTable TomlTable::parse(std::string_view text, Problems& problems) {
   auto node = std::make_shared<Node>();
   node->document = std::make_shared<toml::table>();
   node->table = node->document.get();
-  auto parsed = toml::parse(text);
-  if (parsed) {
-    *node->document = std::move(parsed).table();
-  } else {
-    const auto at = parsed.error().source().begin;
-    problems.add(static_cast<int>(at.line), static_cast<int>(at.column), "",
-                 parsed.error().description());
+  try {
+    *node->document = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    const auto at = error.source().begin;
+    problems.add(static_cast<int>(at.line), static_cast<int>(at.column), "", error.description());
+  } catch (const std::invalid_argument& error) {
+    problems.add(malformed_line(text), 1, "", error.what());
   }
   return {std::move(node), "", problems};
 }

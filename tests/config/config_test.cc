@@ -132,6 +132,10 @@ TEST(Config, AllErrorsOfAFileAreFound) {
 
 TEST(Config, BrokenTomlIsNamedWithItsLine) { EXPECT_ERROR("[[job]\nname = 1\n", "jobs.toml:1:"); }
 
+TEST(Config, AKeyThatTheParserTripsOverIsNamedWithItsLine) {
+  EXPECT_ERROR("[a]\n[=]\nb = 1\n", "jobs.toml:2:1: a key or a value is malformed");
+}
+
 TEST(Config, AGlobThatCanMatchNothingIsAnError) {
   EXPECT_ERROR(job("repositories = { include = [\"Team/*\"] }\n"),
                "jobs.toml:5:28: job.repositories.include: 'Team/*' can match no repository name");
