@@ -8,8 +8,8 @@ namespace transship::engine {
 
 /// What the engine may be told. Defaults are what a user gets who says nothing.
 struct Options {
-  std::size_t max_attempts = 6;                 ///< Per step, the first one counted.
-  std::size_t max_mismatches = 3;               ///< Wrong bytes per step: then they are corrupt.
+  std::size_t max_attempts = 6;    ///< Per step, the first one counted.
+  std::size_t max_mismatches = 3;  ///< The same wrong bytes of a source: then they are corrupt.
   std::chrono::milliseconds backoff_base{500};  ///< Full jitter: rand(0, base * 2^n).
   std::chrono::milliseconds backoff_cap{30'000};
   std::chrono::milliseconds item_deadline{3'600'000};

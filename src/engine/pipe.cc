@@ -178,8 +178,8 @@ void Pipe::note_state(const oci::HashState& state) {
 }
 
 void Pipe::conclude() {
-  if (hash_->finish() != blob_.digest) {
-    return wrong_hash("the source's bytes do not have this digest");
+  if (const oci::Digest got = hash_->finish(); got != blob_.digest) {
+    return wrong_hash(fmt::format("the source's bytes have the digest {}", got.to_string()));
   }
   settle(State::kVerified);
   wake_cursors(true);
@@ -187,10 +187,12 @@ void Pipe::conclude() {
   reclaim();
 }
 
-void Pipe::wrong_hash(const char* what) {
+// The same wrong bytes again and again are the source's; others each time were spoiled on the way.
+void Pipe::wrong_hash(std::string what) {
   Error error{.code = Errc::kDigestMismatch,
               .message = fmt::format("{}: {}", blob_.digest.to_string(), what),
               .side = Side::kSource};
+  if (std::exchange(wrong_, std::move(what)) != wrong_) wrong_hashes_ = 0;
   if (wrong_hashes_++ >= options_.wrong_hashes_forgiven || size() == 0) {
     error.message = "source corrupt: " + error.message;
     return fail(error);

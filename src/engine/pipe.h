@@ -21,7 +21,7 @@ class Pipe;
 struct PipeOptions {
   std::size_t ring_bytes = 1U << 20U;
   std::uint64_t checkpoint_bytes = 8ULL << 20U;
-  /// So many bodies with a wrong hash are forgiven: the next one is final (protocol.md 10, 1).
+  /// The same wrong bytes are forgiven so often: the next time is final (protocol.md 10, 1).
   std::size_t wrong_hashes_forgiven = 2;
 };
 
@@ -144,7 +144,7 @@ class Pipe final : public BodySink {
   void start_hash(const oci::HashState& state);
   void on_hashed();
   void conclude();
-  void wrong_hash(const char* what);
+  void wrong_hash(std::string what);
   void settle(State state);
   bool make_room(std::size_t bytes);
   void reclaim();
@@ -176,6 +176,7 @@ class Pipe final : public BodySink {
   std::vector<Pace*> scratch_;  // no allocation per write
   State state_ = State::kOpen;
   std::size_t wrong_hashes_ = 0;
+  std::string wrong_;  ///< What was wrong the last time.
   std::optional<Error> failure_;
   Event settled_;
 };

@@ -34,12 +34,17 @@ std::chrono::milliseconds Retry::backoff(const Error& error) {
   return std::max(pause, error.retry_after.value_or(std::chrono::milliseconds(0)));
 }
 
+// A target that refuses what we have verified says nothing of the source.
+bool Retry::corrupt(const Error& error) {
+  if (error.code != Errc::kDigestMismatch || error.side == Side::kTarget) return false;
+  if (std::exchange(mismatch_, error.message) != mismatch_) mismatches_ = 0;
+  return ++mismatches_ >= context_.options.max_mismatches;
+}
+
 Task<bool> Retry::wait_after(const Error& error) {
   ++attempts_;
   if (!error.retryable || error.code == Errc::kCancelled) co_return false;
-  if (error.code == Errc::kDigestMismatch && ++mismatches_ >= context_.options.max_mismatches) {
-    co_return false;
-  }
+  if (corrupt(error)) co_return false;
   if (attempts_ >= context_.options.max_attempts || co_await cancelled()) co_return false;
   const std::chrono::milliseconds pause = backoff(error);
   const Clock::time_point again = context_.time.now() + pause;

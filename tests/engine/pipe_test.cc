@@ -115,6 +115,22 @@ TEST_F(PipeTest, AfterAWrongHashAllStartsAgainUntilItIsFinal) {
   EXPECT_FALSE(one_.failure().retryable);
 }
 
+TEST_F(PipeTest, OtherWrongBytesEachTimeWereSpoiledOnTheWay) {
+  const std::string right = random_bytes(10'000);
+  auto pipe = make(describe(right));
+  pipe->attach(one_, 0);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    ASSERT_EQ(pipe->write(bytes_of(random_bytes(10'000, 2 + i))), Flow::kMoved);
+    turn();
+    ASSERT_EQ(pipe->state(), Pipe::State::kWrongHash);
+    pipe->restart();
+    one_.arm();
+  }
+  ASSERT_EQ(pipe->write(bytes_of(right)), Flow::kMoved);
+  turn();
+  EXPECT_EQ(pipe->state(), Pipe::State::kVerified);
+}
+
 TEST_F(PipeTest, FullRingStopsTheWriterUntilTheSlowestHasRead) {
   const std::string body = random_bytes(200'000);
   auto pipe = make(describe(body));

@@ -83,6 +83,27 @@ TEST(Retry, WhatMayNotBeRepeatedIsNot) {
   EXPECT_EQ(world.clock.passed(), Clock::duration::zero());
 }
 
+TEST(Retry, TheSameWrongBytesOfASourceAreFinalAtTheThirdTime) {
+  EngineWorld world;
+  Error wrong{.code = Errc::kDigestMismatch, .message = "digest A", .retryable = true};
+  EXPECT_EQ(pauses(world, wrong).size(), 2U);
+  // A target that refuses what was verified: the way to it is at fault.
+  EXPECT_EQ(pauses(world, std::move(wrong).on(Side::kTarget)).size(),
+            world.context.options.max_attempts - 1);
+}
+
+TEST(Retry, OtherWrongBytesEachTimeAreAskedForAgain) {
+  EngineWorld world;
+  std::size_t tries = 0;
+  ASSERT_TRUE(world.run([&]() -> Task<Result<void>> {
+    Retry retry(world.context, "read");
+    Error wrong{.code = Errc::kDigestMismatch, .message = "digest 0", .retryable = true};
+    while (co_await retry.wait_after(wrong)) wrong.message = fmt::format("digest {}", ++tries);
+    co_return Result<void>{};
+  }));
+  EXPECT_EQ(tries, world.context.options.max_attempts - 1);
+}
+
 TEST(Retry, NoPauseGoesPastTheDeadline) {
   EngineWorld world;
   world.context.options.item_deadline = 100s;
