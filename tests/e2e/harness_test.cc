@@ -4,7 +4,6 @@
 #include "support/token_issuer.h"
 
 namespace transship::e2e {
-
 namespace {
 
 class Peers : public ::testing::TestWithParam<DistributionRegistry::Version> {};
