@@ -35,10 +35,13 @@ class KillResume : public ::testing::Test {
     EXPECT_LE(down, factor);
   }
 
-  /// Somewhere between 30 and 70 % of what is still to come after `sent` bytes.
-  Kill in_the_middle(std::uint64_t sent) {
-    const std::uint64_t left = kAll > sent ? kAll - sent : kMiB;
-    return {"", left * (30 + random_() % 41) / 100};
+  /// Of several kills the one with this index: one alone between 30 and 70 % of all bytes, more of
+  /// them spread evenly, so that each meets blobs in flight. `sent`: by the runs before.
+  Kill nth_kill(std::size_t index, std::size_t kills, std::uint64_t sent) {
+    const std::uint64_t percent =
+        kills == 1 ? 30 + random_() % 41 : 100 * (index + 1) / (kills + 1) - 5 + random_() % 11;
+    const std::uint64_t at = kAll * percent / 100;
+    return {"", at > sent ? at - sent : kMiB};
   }
 
   /// Copies to `target` through a number of kills; all that matters is there afterwards.
@@ -46,7 +49,7 @@ class KillResume : public ::testing::Test {
     const std::vector<std::string> argv = {"copy", read_->host() + "/app:1.0",
                                            target.proxy().host() + "/app:1.0", "--quiet"};
     for (std::size_t i = 0; i < kills; ++i) {
-      const ProgramEnd run = run_program(argv, target, in_the_middle(target.proxy().up()));
+      const ProgramEnd run = run_program(argv, target, nth_kill(i, kills, target.proxy().up()));
       ASSERT_TRUE(run.killed) << run.code << run.errors;
       EXPECT_FALSE(test::has_tag(target.registry().http(), "app", "1.0"));
     }

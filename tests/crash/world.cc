@@ -119,6 +119,6 @@ std::map<std::string, Reads> blob_reads(const RequestLog& log) {
 
 std::uint64_t seed() { return number_from_environment("TRANSSHIP_SEED", 20260101); }
 
-std::size_t kills_wanted() { return number_from_environment("TRANSSHIP_CRASH_KILLS", 24); }
+std::size_t kills_wanted() { return number_from_environment("TRANSSHIP_CRASH_KILLS", 16); }
 
 }  // namespace transship::crash
