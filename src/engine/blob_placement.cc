@@ -152,6 +152,7 @@ Task<Result<void>> BlobPlacement::bring(oci::Descriptor blob, std::vector<Delive
                                         Slots::Held slot) {
   std::vector<Part> parts;
   const bool alone = claimed.size() == 1;
+  parts.reserve(claimed.size());
   for (Delivery* delivery : claimed) parts.push_back({.delivery = delivery, .alone = alone});
   TaskGroup group(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Part& part : parts) group.spawn(open_part(blob, &part));
@@ -160,8 +161,7 @@ Task<Result<void>> BlobPlacement::bring(oci::Descriptor blob, std::vector<Delive
   if (any) co_await send(blob, parts, std::move(slot));
   for (Part& part : parts) {
     if (part.settled) continue;
-    Error error = joined ? Error{.message = "the transfer ended without a result"}
-                         : std::move(joined).error();
+    Error error = joined ? Error{.message = "the transfer ended without a result"} : joined.error();
     settle_failed(blob, part, std::move(error));
   }
   // What failed is in the deliveries.
@@ -206,6 +206,10 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
     part->session = std::get<oci::UploadSession>(std::move(*start));
   }
   co_return Result<void>{};
+}
+
+void BlobPlacement::learn_mount(const oci::RepositoryId& to, bool granted) {
+  run_.mounts[to.store] = granted ? Learned::kYes : Learned::kNo;
 }
 
 bool BlobPlacement::may_mount(const oci::RepositoryId& to) const {
@@ -269,16 +273,12 @@ Task<Result<oci::UploadStart>> BlobPlacement::open_new(const oci::Descriptor& bl
   while (true) {
     Result<oci::UploadStart> start = co_await delivery.target->repository->start_upload(blob, from);
     if (start) {
-      if (from) {
-        const bool granted = std::holds_alternative<oci::BlobPresent>(*start);
-        if (known || granted) {
-          run_.mounts[delivery.id().store] = granted ? Learned::kYes : Learned::kNo;
-        }
-      }
+      const bool granted = std::holds_alternative<oci::BlobPresent>(*start);
+      if (from && (known || granted)) learn_mount(delivery.id(), granted);
       co_return start;
     }
     if (from && refuses_mount(start.error())) {
-      if (known) run_.mounts[delivery.id().store] = Learned::kNo;
+      if (known) learn_mount(delivery.id(), false);
       from.reset();
       continue;
     }

@@ -141,7 +141,8 @@ TEST_F(KillResume, ServeIsKilledAndComesBack) {
   server = serve();
   EXPECT_EQ(copy.wait(std::chrono::seconds(90)), 0) << directory.read("copy.err");
   EXPECT_EQ(test::differences(test::RawHttp(port.number()), "app", image_), "");
-  expect_at_most(1.25, proxy.up(), read_->down());
+  // The client is alive: it reads on from its own checkpoints, and drops what was on its way.
+  expect_at_most(1.5, proxy.up(), read_->down());
 }
 
 }  // namespace
