@@ -65,15 +65,19 @@ Result<std::string> stored_version(Database& database) {
   return found ? query.text(0) : std::string();
 }
 
-// Several queries under one lock: each would take its own.
+// Several queries under one lock: each would take its own. Without it they do as well.
 class OneLook {
  public:
-  explicit OneLook(Database& database) : database_(database) { (void)database_.run("BEGIN"); }
+  explicit OneLook(Database& database) : database_(database) { run("BEGIN"); }
   OneLook(const OneLook&) = delete;
   OneLook& operator=(const OneLook&) = delete;
-  ~OneLook() { (void)database_.run("COMMIT"); }
+  ~OneLook() { run("COMMIT"); }
 
  private:
+  void run(const char* sql) {
+    if (const auto done = database_.run(sql); !done) log_debug("{}", done.error().message);
+  }
+
   Database& database_;
 };
 
