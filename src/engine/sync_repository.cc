@@ -198,8 +198,13 @@ Task<Result<std::string>> RepositorySync::look(const Listed& listed, std::vector
   if (by_list) {
     TS_CO_TRY(evidence, co_await compare(*listed.digest, targets));
     if (targets.empty()) co_return evidence;
-    TS_CO_TRY(root.manifest, co_await view_.manifest(oci::ManifestName::by_tag(listed.tag)));
-    root.descriptor = root.manifest->descriptor();
+    if (std::ranges::any_of(targets, [&](const Known& one) { return one.other(*listed.digest); })) {
+      // It will be needed: no HEAD first.
+      TS_CO_TRY(root.manifest, co_await view_.manifest(oci::ManifestName::by_tag(listed.tag)));
+      root.descriptor = root.manifest->descriptor();
+    } else {
+      TS_CO_TRY(root, co_await resolve(listed.tag, targets));
+    }
     if (root.descriptor->digest == *listed.digest) co_return evidence;
   } else {
     TS_CO_TRY(root, co_await resolve(listed.tag, targets));

@@ -50,6 +50,10 @@ class RepositorySync {
     bool absent = false;
     std::optional<storage::Journal::TagRow> row;
     std::optional<oci::Digest> digest;  ///< What the target's own list says.
+    /// The target is known to have something else.
+    bool other(const oci::Digest& than) const {
+      return (digest && *digest != than) || (row && row->digest != than);
+    }
   };
   using Rows = std::map<std::string, storage::Journal::TagRow>;
   using Tags = std::vector<std::string>;
