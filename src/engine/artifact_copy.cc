@@ -133,6 +133,7 @@ Task<void> ArtifactCopy::serve_moved() {
 Task<Result<bool>> ArtifactCopy::tag_stands() {
   const CopyOptions& options = shared_.options;
   if (root_.digest || options.dry_run) co_return true;
+  if (!moved_.empty()) co_return false;
   const auto good_for = looked_again_ ? std::max(options.tag_good_for, CopyOptions{}.tag_good_for)
                                       : options.tag_good_for;
   if (shared_.run.context.time.now() - *looked_at_ < good_for) co_return true;
@@ -146,9 +147,11 @@ Task<Result<bool>> ArtifactCopy::look_again() {
     there.error().message += ": the tag vanished at the source while it was copied";
   }
   if (!there) co_return std::unexpected(std::move(there).error());
-  looked_at_ = now;
-  looked_again_ = true;
-  if (there->digest == source_digest_) co_return true;
+  if (there->digest == source_digest_) {
+    looked_at_ = now;
+    looked_again_ = true;
+    co_return true;
+  }
   if (moves_ < kMostMoves) co_return false;
   Error error{.code = Errc::kConflict,
               .message = "the tag moves faster at the source than it can be copied",
