@@ -1,6 +1,7 @@
 """Processes of demo and benchmarks: real registries on free loopback ports, and measured runs."""
 
 import collections
+import ctypes
 import http.client
 import os
 import pathlib
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 
+PRCTL = ctypes.CDLL(None).prctl
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TRANSSHIP_PROGRAM", PROJECT / "build/release/transship"))
 
@@ -37,6 +39,11 @@ def environment(home):
     out.update(HOME=str(home), DOCKER_CONFIG=f"{home}/docker", XDG_STATE_HOME=f"{home}/state",
                XDG_CONFIG_HOME=f"{home}/config", XDG_RUNTIME_DIR=f"{home}/run")
     return out
+
+
+def end_with_parent():
+    """In a child, before it becomes another program: it ends when its parent is killed."""
+    PRCTL(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def free_port(address="127.0.0.1"):
@@ -76,7 +83,8 @@ class Server:
         self.out = self.directory / "out.log"
         with open(self.out, "wb") as out, open(self.directory / "err.log", "wb") as err:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=environment(directory), start_new_session=True)
+                                            env=environment(directory), start_new_session=True,
+                                            preexec_fn=end_with_parent)
 
     def __enter__(self):
         return self
@@ -202,11 +210,17 @@ def run(argv, home, seconds=600, extra=None):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
             tempfile.NamedTemporaryFile("r") as result:
         launcher = pathlib.Path(__file__).with_name("measured.py")
-        subprocess.run([sys.executable, "-I", "-S", launcher, result.name, str(seconds),
-                        *(str(a) for a in argv)],
-                       stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                       env={**environment(home), **(extra or {})}, start_new_session=True,
-                       check=True)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", launcher, result.name, str(seconds),
+             *(str(a) for a in argv)], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            env={**environment(home), **(extra or {})}, start_new_session=True,
+            preexec_fn=end_with_parent)
+        try:
+            process.wait()
+        except BaseException:  # We are interrupted: so is all that it started.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         code, wall, cpu, peak = (float(n) for n in result.read().split())
         out.seek(0)
         err.seek(0)

@@ -82,7 +82,8 @@ class FleetTask:
             run = servers.run(argv, home)
         spent = self.source.cpu_seconds() + target.cpu_seconds() - before
         asked = len(self.source.new_requests()), len(target.new_requests())
-        out = checked(tool, run, self.fleet.differences(self.world.far, target.host))
+        out = checked(tool, run, self.fleet.differences(self.world.far, target.host,
+                                                         self.directory / "target"))
         if "error" in out:
             return out
         out.update(requests=sum(asked), source_requests=asked[0], target_requests=asked[1],
