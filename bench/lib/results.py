@@ -17,12 +17,14 @@ CPU_GIB = ("cpu_s_per_gib", "CPU s/GiB", "{:.2f}")
 PEAK = ("peak_mib", "peak MiB", "{:.0f}")
 REQUESTS = ("requests", "requests", "{:.0f}")
 REGISTRIES = ("registries_cpu_s", "registries' CPU s", "{:.1f}")
+OTHERS = ("others_cpu_s", "others' CPU s", "{:.1f}")
 SOURCE = ("source_ratio", "source bytes", "{:.2f} x")
 FIGURES = {
-    "T1": [WALL, REQUESTS, CPU, REGISTRIES, PEAK],
-    "T2": [WALL, REQUESTS, CPU],
-    "T3": [WALL, CPU], "T4": [WALL, CPU],
-    "T5": [CPU_GIB, WALL, PEAK], "T6": [CPU_GIB, WALL, PEAK], "T7": [WALL, CPU, SOURCE],
+    "T1": [WALL, REQUESTS, CPU, REGISTRIES, OTHERS, PEAK],
+    "T2": [WALL, REQUESTS, CPU, REGISTRIES, OTHERS],
+    "T3": [WALL, CPU, REGISTRIES, OTHERS], "T4": [WALL, CPU, REGISTRIES, OTHERS],
+    "T5": [CPU_GIB, WALL, OTHERS, PEAK], "T6": [CPU_GIB, WALL, OTHERS, PEAK],
+    "T7": [WALL, CPU, REGISTRIES, OTHERS, SOURCE],
 }
 # The pictures of the README: (task, figure, heading).
 PANELS = [("T1", "wall_s", "T1 first pass over a WAN, s"),
@@ -145,7 +147,8 @@ class Results:
                  f"`bench/peers`, {self.data['date']}. Machine: {self.data['machine']}, shared by "
                  f"client and registries{scale}. Registries: distribution v3, files in memory. "
                  "Each run into an empty target, tools in turn; what arrived was compared byte by "
-                 "byte. Medians (least to most). A WAN has 1 Gbit/s and a round trip of 50 ms.", "",
+                 "byte. Medians (least to most). A WAN has 1 Gbit/s and a round trip of 50 ms. Others: "
+                 "all else on the machine, the link's own work included.", "",
                  *self.summary(), ""]
         for task in sorted(self.data["tasks"]):
             lines += self._section(task)

@@ -1,6 +1,8 @@
 """T1 to T7: what is measured. Each makes its content, and runs one tool into an empty target."""
 
 import json
+import os
+import pathlib
 import shutil
 
 import content
@@ -12,6 +14,20 @@ import worlds
 
 def figures_of(run):
     return {"wall_s": run.wall, "cpu_s": run.cpu, "peak_mib": run.peak_mib}
+
+
+def busy_seconds():
+    """CPU seconds that this machine has spent so far, whoever spent them."""
+    fields = [int(n) for n in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # Not idle, not waiting.
+
+
+def measured(argv, home, registries, extra=None):
+    """(the Run, CPU seconds of the registries, CPU seconds of all else: the link, other work)."""
+    before, busy = sum(r.cpu_seconds() for r in registries), busy_seconds()
+    run = servers.run(argv, home, extra=extra)
+    spent = sum(r.cpu_seconds() for r in registries) - before
+    return run, spent, max(0, busy_seconds() - busy - spent - run.cpu)
 
 
 def checked(tool, run, differences):
@@ -45,7 +61,7 @@ class FleetTask:
     def __enter__(self):
         self.world = worlds.Wan()
         self.work = servers.scratch()
-        self.directory = servers.pathlib.Path(self.work.name)
+        self.directory = pathlib.Path(self.work.name)
         self.fleet = fleet.Fleet(self.repositories, self.tags)
         self.least = dict(zip(self.names, self.fleet.least_requests()))
         self.source = worlds.Registry(self.world.near, self.directory / "source")
@@ -77,17 +93,15 @@ class FleetTask:
     def _pass(self, tool, argv, home, target):
         self.source.new_requests()
         target.new_requests()
-        before = self.source.cpu_seconds() + target.cpu_seconds()
         with self.world.near:
-            run = servers.run(argv, home)
-        spent = self.source.cpu_seconds() + target.cpu_seconds() - before
+            run, spent, others = measured(argv, home, [self.source, target])
         asked = len(self.source.new_requests()), len(target.new_requests())
         out = checked(tool, run, self.fleet.differences(self.world.far, target.host,
                                                          self.directory / "target"))
         if "error" in out:
             return out
         out.update(requests=sum(asked), source_requests=asked[0], target_requests=asked[1],
-                   registries_cpu_s=spent)
+                   registries_cpu_s=spent, others_cpu_s=others)
         report = home / "report.json"
         if report.exists():
             job = json.loads(report.read_text())["jobs"][0]
@@ -119,7 +133,7 @@ class TransferTask:
     def __enter__(self):
         self.world = self.make_world()
         self.work = servers.scratch()
-        self.directory = servers.pathlib.Path(self.work.name)
+        self.directory = pathlib.Path(self.work.name)
         self.certificate = None
         if self.tls:
             self.certificate = servers.make_certificate(self.directory / "certificate")
@@ -160,14 +174,16 @@ class TransferTask:
                          [peers.Place(t.measured_host, ca) for t in targets], home)
         self.source.new_requests()
         with self.world.near:
-            run = servers.run(argv, home, extra={"SSL_CERT_FILE": str(ca)} if ca else None)
+            run, spent, others = measured(argv, home, [self.source, *targets],
+                                          {"SSL_CERT_FILE": str(ca)} if ca else None)
         differences = []
         for target in targets if run.code == 0 and tool.name != "relay" else []:
             with self.target_side:
                 differences += content.Registry(target.host).differences("hub/app", self.content)
         out = checked(tool, run, differences)
         if "error" not in out:
-            out["cpu_s_per_gib"] = run.cpu / (self.size / 2**30)
+            out.update(cpu_s_per_gib=run.cpu / (self.size / 2**30), registries_cpu_s=spent,
+                       others_cpu_s=others)
             if not self.tls:
                 sent = sum(r.bytes for r in self.source.new_requests() if "/blobs/" in r.target)
                 out["source_ratio"] = sent / self.size
