@@ -177,6 +177,11 @@ void forward(const Side& near, const Side& far, const LinkOptions& options) {
   Direction back(far.device, near.device, options);
   // Timers are exact to 50 us by default, which is much at a round trip of 1 ms.
   prctl(PR_SET_TIMERSLACK, 1);
+  // A link is no process: it does not slow down because programs are busy.
+  const sched_param first{.sched_priority = 1};
+  if (sched_setscheduler(0, SCHED_RR, &first) != 0) {
+    std::fprintf(stderr, "wan: no real-time priority; a busy machine slows the link down\n");
+  }
   for (;;) {
     const auto next = std::min(there.next(), back.next());
     const auto wait =

@@ -49,12 +49,11 @@ int TransferCallbacks::on_open_socket(void* user, int, curl_sockaddr* address) n
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-int TransferCallbacks::on_socket_options(void* user, int socket, int) noexcept {
-  // Before connect: the window that the peer is offered is scaled by it.
-  if (const Transfer& t = transfer(user); t.spec_.request->channel == Channel::kBlob) {
-    if (const auto bytes = send_buffer_size(machine_send_buffer_limits())) {
-      ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &*bytes, sizeof *bytes);
-    }
+int TransferCallbacks::on_socket_options(void*, int socket, int) noexcept {
+  // Before connect: the window that the peer is offered is scaled by it. Whatever it is opened for:
+  // a connection that answered a POST is used again for the blob.
+  if (const auto bytes = send_buffer_size(machine_send_buffer_limits())) {
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &*bytes, sizeof *bytes);
   }
   return CURL_SOCKOPT_OK;
 }

@@ -1,12 +1,15 @@
 // How connections are reached, kept and lost.
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
 #include <future>
 
 #include "support/raw_server.h"
 #include "transport/harness.h"
+#include "transport/send_buffer.h"
 
 namespace transship::transport::test {
 namespace {
@@ -29,6 +32,45 @@ class Variable {
  private:
   const char* name_;
 };
+
+// SO_SNDBUF of our end of a connection to this port; 0 when there is none.
+std::uint64_t send_buffer_towards(std::uint16_t port) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    if (peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) continue;
+    int bytes = 0;
+    size = sizeof bytes;
+    ::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+    return static_cast<std::uint64_t>(bytes);
+  }
+  return 0;
+}
+
+// ---- send buffers
+
+// Plain HTTP/1.1 has one pool: what answered a POST carries the blob next.
+TEST(Connections, ThoseOfSmallRequestsHaveTheSendBufferOfBlobsToo) {
+  const auto wanted = send_buffer_size(machine_send_buffer_limits());
+  if (!wanted) GTEST_SKIP() << "the kernel's auto-tuning reaches further here";
+  RawServer server([](RawConnection& c) {
+    while (!c.read_head().empty() && c.respond("200 OK", "", "")) {
+    }
+  });
+  const std::string host = server.host();
+  const auto port = static_cast<std::uint16_t>(std::stoi(host.substr(host.rfind(':') + 1)));
+  Harness h;
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    TS_CO_TRY(co_await self.client().send(get(server.url())));
+    // Twice what fits net.core.wmem_max: the kernel counts its own overhead.
+    EXPECT_GE(send_buffer_towards(port),
+              std::min<std::uint64_t>(static_cast<std::uint64_t>(*wanted),
+                                      machine_send_buffer_limits().wmem_max));
+    co_return Result<void>{};
+  });
+  ASSERT_TRUE(ran) << ran.error().describe();
+}
 
 // ---- failures to connect
 
