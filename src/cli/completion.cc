@@ -69,7 +69,7 @@ std::string fish_script() {
   return out;
 }
 
-std::string roff(std::string text) {
+std::string roff(const std::string& text) {
   std::string out;
   for (const auto line : split(text, '\n')) {
     if (line.starts_with('.') || line.starts_with('\'')) out += "\\&";

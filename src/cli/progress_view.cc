@@ -70,6 +70,7 @@ Task<Result<void>> show_plain(ProgressPicture& picture) {
 
 ProgressStyle progress_style(bool quiet, bool json) {
   if (quiet || json) return ProgressStyle::kNone;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets variables.
   const char* term = std::getenv("TERM");
   const bool capable = term != nullptr && std::strcmp(term, "dumb") != 0;
   return isatty(STDERR_FILENO) != 0 && capable ? ProgressStyle::kLive : ProgressStyle::kPlain;
