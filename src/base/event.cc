@@ -1,6 +1,7 @@
 #include "base/event.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -17,19 +18,35 @@ Task<Result<void>> Event::wait() {
   co_return co_await check_cancelled();
 }
 
+namespace {
+
+// A wait with a limit: a timer of its own, and the way to take its wait for the event back.
+struct Limited {
+  Limited(const Executor& executor, std::chrono::milliseconds limit) : own(executor, limit) {}
+
+  asio::steady_timer own;
+  asio::cancellation_signal take_back;
+  bool notified = false;
+};
+
+}  // namespace
+
 Task<Result<void>> Event::wait_for(std::chrono::milliseconds limit) {
-  // The timer is shared by all waiters, so a limit needs one of its own, that both sides cancel.
+  // The event's timer is shared by all waiters, so a limit needs one of its own, that both end.
   if (co_await cancelled()) co_return fail(Errc::kCancelled, "cancelled");
-  auto own = std::make_shared<asio::steady_timer>(timer_.get_executor(), limit);
-  auto notified = std::make_shared<bool>(false);
-  timer_.async_wait([own, notified](boost::system::error_code) {
-    *notified = true;
-    own->cancel();
-  });
+  auto wait = std::make_shared<Limited>(timer_.get_executor(), limit);
+  timer_.async_wait(
+      asio::bind_cancellation_slot(wait->take_back.slot(), [wait](boost::system::error_code) {
+        wait->notified = true;
+        wait->own.cancel();
+      }));
   boost::system::error_code ignored;
-  co_await own->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_await wait->own.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  const bool notified = wait->notified;
+  // Or each wait that ran out of time would stay with the event until it is notified.
+  if (!notified) wait->take_back.emit(asio::cancellation_type::terminal);
   TS_CO_TRY(co_await check_cancelled());
-  if (!*notified) co_return fail(Errc::kTimeout, "timed out");
+  if (!notified) co_return fail(Errc::kTimeout, "timed out");
   co_return Result<void>{};
 }
 

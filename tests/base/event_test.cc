@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/clock.h"
 #include "base/task_group.h"
 
@@ -51,6 +53,24 @@ TEST(Event, WaitForIsNotifiedInTime) {
     co_return co_await group.join();
   });
   EXPECT_TRUE(result);
+}
+
+TEST(Event, AWaitThatRanOutOfTimeLeavesNothingBehind) {
+  // A handler that was left with the event would keep the loop at work.
+  boost::asio::io_context io;
+  Event event(io.get_executor());
+  int timed_out = 0;
+  const auto waiter = [&]() -> Task<Result<void>> {
+    for (int i = 0; i < 3; ++i) {
+      const auto waited = co_await event.wait_for(1ms);
+      if (!waited && waited.error().code == Errc::kTimeout) ++timed_out;
+    }
+    co_return Result<void>{};
+  };
+  start(io.get_executor(), waiter(), [](const Result<void>&) {});
+  io.run_for(10s);
+  EXPECT_TRUE(io.stopped());
+  EXPECT_EQ(timed_out, 3);
 }
 
 TEST(Event, CanBeWaitedForAgain) {
