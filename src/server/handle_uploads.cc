@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <expected>
+
 #include "base/event.h"
 #include "base/text.h"
 #include "server/handlers.h"
@@ -49,6 +51,14 @@ Reply upload_busy(const Route& route, const UploadSession& session) {
   reply.header("Retry-After", "1");
   tell_session(reply, route, session);
   return reply;
+}
+
+/// The session that a request names, with no other request at it; or the answer that says why not.
+std::expected<SessionPtr, Reply> free_session(Context& context, const Route& route) {
+  auto session = context.uploads.find(route.name, route.reference);
+  if (!session) return std::unexpected(upload_unknown());
+  if (session->busy) return std::unexpected(upload_busy(route, *session));
+  return session;
 }
 
 Reply created(const Route& route, const oci::Digest& digest) {
@@ -199,36 +209,36 @@ Task<Reply> start_upload(Context& context, const Request&, const Route& route, R
 
 Task<Reply> patch_upload(Context& context, const Request& request, const Route& route,
                          RequestBody& body) {
-  auto session = context.uploads.find(route.name, route.reference);
-  if (!session) co_return upload_unknown();
-  if (session->busy) co_return upload_busy(route, *session);
-  if (auto refused = refuse_chunk(request, route, *session, body)) co_return std::move(*refused);
-  const Hold hold(session);
-  const auto received = co_await receive_upload(context.store.tree(), context.files, session, body);
+  auto session = free_session(context, route);
+  if (!session) co_return std::move(session).error();
+  if (auto refused = refuse_chunk(request, route, **session, body)) co_return std::move(*refused);
+  const Hold hold(*session);
+  const auto received =
+      co_await receive_upload(context.store.tree(), context.files, *session, body);
   if (!received) co_return failure_reply(received.error());
   Reply reply{.status = 202};
-  tell_session(reply, route, *session);
+  tell_session(reply, route, **session);
   co_return reply;
 }
 
 Task<Reply> put_upload(Context& context, const Request& request, const Route& route,
                        RequestBody& body) {
-  auto session = context.uploads.find(route.name, route.reference);
-  if (!session) co_return upload_unknown();
-  if (session->busy) co_return upload_busy(route, *session);
+  auto session = free_session(context, route);
+  if (!session) co_return std::move(session).error();
   const auto text = route.parameter("digest");
   if (!text) co_return digest_invalid("the digest parameter is missing");
   const auto digest = oci::Digest::parse(*text);
   if (!digest) co_return digest_invalid(digest.error().message);
-  if (auto refused = refuse_chunk(request, route, *session, body)) co_return std::move(*refused);
-  const Hold hold(session);
-  if (session->offset == 0 && session->algorithm != digest->algorithm()) {
-    session->algorithm = digest->algorithm();
-    session->hash = oci::HashState::initial(session->algorithm);
+  if (auto refused = refuse_chunk(request, route, **session, body)) co_return std::move(*refused);
+  const Hold hold(*session);
+  if (UploadSession& at = **session; at.offset == 0 && at.algorithm != digest->algorithm()) {
+    at.algorithm = digest->algorithm();
+    at.hash = oci::HashState::initial(at.algorithm);
   }
-  const auto received = co_await receive_upload(context.store.tree(), context.files, session, body);
+  const auto received =
+      co_await receive_upload(context.store.tree(), context.files, *session, body);
   if (!received) co_return failure_reply(received.error());
-  co_return co_await commit_session(context, route, session, *digest);
+  co_return co_await commit_session(context, route, *session, *digest);
 }
 
 Task<Reply> get_upload(Context& context, const Route& route) {
@@ -246,10 +256,9 @@ Task<Reply> get_upload(Context& context, const Route& route) {
 }
 
 Task<Reply> delete_upload(Context& context, const Route& route) {
-  auto session = context.uploads.find(route.name, route.reference);
-  if (!session) co_return upload_unknown();
-  if (session->busy) co_return upload_busy(route, *session);
-  co_await context.uploads.remove(std::move(session));
+  auto session = free_session(context, route);
+  if (!session) co_return std::move(session).error();
+  co_await context.uploads.remove(*std::move(session));
   co_return Reply{.status = 204};
 }
 

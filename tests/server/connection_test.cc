@@ -79,6 +79,8 @@ TEST_F(ServerTest, RefusesBrokenChunks) {
   raw.send("3\r\nabc\r\nzz\r\n");
   EXPECT_EQ(raw.receive().status, 400);
   EXPECT_EQ(ask("GET", path)["range"], "0-2");
+  EXPECT_EQ(large.receive().status, 408);
+  EXPECT_EQ(ask("GET", large_path)["range"], "0-300999");
 }
 
 TEST_F(ServerTest, EndsSlowClients) {
@@ -93,6 +95,11 @@ TEST_F(ServerTest, EndsSlowClients) {
   RawClient slow_body = client();
   slow_body.send(RawClient::head("PATCH", path, {{"Content-Length", "10"}}));
   slow_body.send("abc");
+  // Of a large body what came counts, to the byte.
+  const std::string large_path = open_upload("a");
+  RawClient large = client();
+  large.send(RawClient::head("PATCH", large_path, {{"Content-Length", "1000000"}}));
+  large.send(std::string(300'000, 'x') + std::string(1000, 'y'));
   EXPECT_TRUE(idle.closed());
   EXPECT_TRUE(slow_head.closed());
   EXPECT_EQ(slow_body.receive().status, 408);

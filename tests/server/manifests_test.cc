@@ -26,6 +26,17 @@ TEST_F(Manifests, AreGivenAsTheyCame) {
   EXPECT_EQ(ask("GET", "/v2/a/manifests/v1").body, manifest);
 }
 
+TEST_F(Manifests, AreGivenWhateverTheClientAccepts) {
+  const std::string manifest = push_image("a", "v1", 1);
+  for (const char* accept : {"application/vnd.docker.distribution.manifest.v1+json", "text/html",
+                             "application/vnd.oci.image.index.v1+json"}) {
+    const RawReply reply = ask("GET", "/v2/a/manifests/v1", "", {{"Accept", accept}});
+    EXPECT_EQ(reply.status, 200) << accept;
+    EXPECT_EQ(reply.body, manifest);
+    EXPECT_EQ(reply["content-type"], kManifestType);
+  }
+}
+
 TEST_F(Manifests, WithMissingContentAreRefused) {
   push_blob("a", "{}");
   const std::string manifest = image_manifest("{}", "layer");
