@@ -113,8 +113,10 @@ class Pipe final : public BodySink {
   /// nothing when it must start again.
   std::optional<Lineage> lineage_at(std::uint64_t offset) const;
   std::size_t cursors() const { return cursors_.size(); }
-  /// The cursor that all wait for and that is far slower than the next one, if any (design 5).
+  /// The cursor that all wait for and that is far slower than the next one, if any (design 5); and
+  /// when to ask again.
   Cursor* too_slow(Clock::duration after);
+  Clock::duration look_again_in() const { return fan_out_.look_again_in(); }
 
   // How it stands.
   enum class State : std::uint8_t { kOpen, kVerified, kWrongHash, kFailed };

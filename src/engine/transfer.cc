@@ -140,19 +140,26 @@ Task<void> Transfer::drop_idle_feeds() {
 
 // Looks now and then for one target that holds up all others.
 Task<Result<void>> Transfer::watch() {
-  const auto interval = std::max<Clock::duration>(context_.options.slow_target_after / 40,
-                                                  std::chrono::milliseconds(1));
+  const Clock::duration after = context_.options.slow_target_after;
+  // Several times in the time that counts; at its end, when it is due; and not all the time where
+  // one is waited for, but not slow.
+  const auto seldom = after / 8, often = after / 100;
+  Clock::duration pause = seldom;
   while (true) {
-    TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + interval));
+    TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + pause));
     // One only: so the source gives each byte at most twice.
-    if (co_await detach_slow()) co_return Result<void>{};
+    if (co_await detach_slow(pause)) co_return Result<void>{};
+    pause = std::clamp<Clock::duration>(pause, often, seldom);
   }
 }
 
-Task<bool> Transfer::detach_slow() {
+Task<bool> Transfer::detach_slow(Clock::duration& look_again_in) {
   Pipe& shared = *feeds_.front().pipe();
   Cursor* slow = nullptr;
-  co_await on_shard(shard_, [&] { slow = shared.too_slow(context_.options.slow_target_after); });
+  co_await on_shard(shard_, [&] {
+    slow = shared.too_slow(context_.options.slow_target_after);
+    look_again_in = shared.look_again_in();
+  });
   if (slow == nullptr) co_return false;
   Feed& own = new_feed();
   bool moved = false;

@@ -44,7 +44,8 @@ class Transfer {
   Task<void> keep(std::vector<const Cursor*> readers, std::vector<oci::HashState> states);
   Task<void> close();
   Task<Result<void>> watch();
-  Task<bool> detach_slow();
+  /// True: one was. `look_again_in`: when it may be due, if it was not.
+  Task<bool> detach_slow(Clock::duration& look_again_in);
   void move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset);
   void drop(const Feed& unused);
   Task<void> drop_idle_feeds();

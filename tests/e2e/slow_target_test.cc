@@ -20,6 +20,7 @@ using Seconds = std::chrono::duration<double>;
 
 constexpr std::uint64_t kMiB = 1U << 20U;
 constexpr std::size_t kFast = 3;
+constexpr int kTurns = 3;
 
 /// A TCP proxy on a loopback port of its own that lets through so many bytes a second, over all
 /// connections, from clients to the server; answers pass freely. One thread.
@@ -164,9 +165,11 @@ class SlowTarget : public ::testing::Test {
                .status == 200;
   }
 
-  // `hosts[i]` is how the program is told of `targets[i]`, the tag is looked for at the target.
+  // `hosts[i]` is how the program is told of `targets[i]`, the tag is looked for at the target. It
+  // is ended as soon as the first `enough` targets have it.
   Timed copy(const std::string& repository, const std::vector<Served*>& targets,
-             const std::vector<std::string>& hosts, std::chrono::seconds limit) {
+             const std::vector<std::string>& hosts, std::chrono::seconds limit,
+             std::size_t enough) {
     const TempDir files;
     const Home home;  // Each run starts with an empty journal.
     std::vector<std::string> argv = {program(), "copy", source_.host() + "/" + repository + ":1.0"};
@@ -186,9 +189,10 @@ class SlowTarget : public ::testing::Test {
                      .output = files / "out",
                      .errors = files / "err"});
     std::optional<int> code;
-    while (!code && Clock::now() - begin < limit) {
+    const auto all_there = [&] { return enough < targets.size() && out.last_of(enough) < limit; };
+    while (!code && Clock::now() - begin < limit && !all_there()) {
       look();
-      code = process.wait(std::chrono::milliseconds(20));
+      code = process.wait(std::chrono::milliseconds(10));
     }
     look();  // What was there at its end.
     out.code = code.value_or(-1);
@@ -221,48 +225,54 @@ class SlowTarget : public ::testing::Test {
 };
 
 TEST_F(SlowTarget, HoldsNobodyElseUp) {
-  // Other content in each run, so that nothing of the first can be mounted in the second.
-  const TestContent first = image(1), second = image(2);
-  push(source_.http(), "first/app", first);
-  push(source_.http(), "second/app", second);
-  std::vector<Served*> targets = {&targets_[0], &targets_[1], &targets_[2]};
-  std::vector<std::string> hosts;
-  for (const auto* target : targets) hosts.push_back(target->host());
+  // Two runs on a machine that others use too may differ by more than the tenth, whatever the
+  // program does: what holds is shown by one of three pairs of runs.
+  Seconds t3{0}, beside{0};
+  for (int turn = 0; turn < kTurns; ++turn) {
+    // Other content in each run, so that nothing of the first can be mounted in the second.
+    const auto seed = static_cast<std::uint64_t>(2 * turn);
+    const TestContent first = image(seed + 1), second = image(seed + 2);
+    const std::string alone_in = "alone/app" + std::to_string(turn);
+    const std::string four_in = "four/app" + std::to_string(turn);
+    push(source_.http(), alone_in, first);
+    push(source_.http(), four_in, second);
+    std::vector<Served*> targets = {&targets_[0], &targets_[1], &targets_[2]};
+    std::vector<std::string> hosts;
+    for (const auto* target : targets) hosts.push_back(target->host());
 
-  const std::size_t at_start = source_.log().size();
-  const Timed alone = copy("first/app", targets, hosts, std::chrono::seconds(120));
-  ASSERT_EQ(alone.code, 0) << alone.printed;
-  expect_each_byte_sent(first, at_start, 1);
-  const Seconds t3 = alone.last_of(kFast);
+    const std::size_t at_start = source_.log().size();
+    const Timed alone = copy(alone_in, targets, hosts, std::chrono::seconds(120), kFast);
+    ASSERT_EQ(alone.code, 0) << alone.printed;
+    expect_each_byte_sent(first, at_start, 1);
+    t3 = alone.last_of(kFast);
 
-  // 96 MiB at 4 MiB/s. Where the fast run itself is slow (sanitizers, a busy machine) the line is
-  // slower still, so that it is far slower than the others everywhere.
-  const Seconds slow_for = std::max(Seconds(24), 4 * t3 + Seconds(12));
-  const double rate = static_cast<double>(second.blob_bytes()) / slow_for.count();
-  const SlowLine line(targets_[kFast].port(), static_cast<std::uint64_t>(rate));
-  targets.push_back(&targets_[kFast]);
-  hosts.push_back(line.host());
-  const std::size_t before = source_.log().size();
-  const Timed four =
-      copy("second/app", targets, hosts,
-           std::chrono::duration_cast<std::chrono::seconds>(3 * slow_for + Seconds(60)));
-  ASSERT_EQ(four.code, 0) << four.printed;
-  std::printf("three alone %.2f s; beside a slow one %.2f s; the slow one %.2f s\n", t3.count(),
-              four.last_of(kFast).count(), four.at(kFast).count());
-
-  // The promise is 1.1 x t3 + 2 s. A run of half a second has no tenth to spare: the slow one is
-  // looked for every 250 ms, after the ring has filled; and two runs on shared CPUs differ by more
-  // than a tenth whatever the program does. So there is slack: half of t3, at least 2 s. Being held
-  // up by the line would cost over 4 x t3 + 12 s.
-  const Seconds slack = std::max(Seconds(2), 0.5 * t3);
-  EXPECT_LT(four.last_of(kFast).count(), (1.1 * t3 + Seconds(2) + slack).count())
-      << "three alone took " << t3.count() << " s\n"
-      << four.printed;
-  EXPECT_GT(four.at(kFast).count(), 0.8 * slow_for.count()) << "the line was not slow";
-  for (const auto& target : targets_) {
-    EXPECT_EQ(differences(target.http(), "second/app", second), "");
+    // 96 MiB at 4 MiB/s. Where the fast run itself is slow (sanitizers, a busy machine) the line is
+    // slower still, so that it is far slower than the others everywhere.
+    const Seconds slow_for = std::max(Seconds(24), 4 * t3 + Seconds(12));
+    const double rate = static_cast<double>(second.blob_bytes()) / slow_for.count();
+    const SlowLine line(targets_[kFast].port(), static_cast<std::uint64_t>(rate));
+    targets.push_back(&targets_[kFast]);
+    hosts.push_back(line.host());
+    const std::size_t before = source_.log().size();
+    // The first one is followed to its end.
+    const bool whole = turn == 0;
+    const Timed four =
+        copy(four_in, targets, hosts,
+             std::chrono::duration_cast<std::chrono::seconds>(3 * slow_for + Seconds(60)),
+             whole ? kFast + 1 : kFast);
+    beside = four.last_of(kFast);
+    std::printf("three alone %.2f s; beside a slow one %.2f s\n", t3.count(), beside.count());
+    if (whole) {
+      ASSERT_EQ(four.code, 0) << four.printed;
+      EXPECT_GT(four.at(kFast).count(), 0.8 * slow_for.count()) << "the line was not slow";
+      for (const auto& target : targets_) {
+        EXPECT_EQ(differences(target.http(), four_in, second), "");
+      }
+      expect_each_byte_sent(second, before, 2);
+    }
+    if (beside <= 1.1 * t3 + Seconds(2)) break;
   }
-  expect_each_byte_sent(second, before, 2);
+  EXPECT_LE(beside.count(), (1.1 * t3 + Seconds(2)).count());
 }
 
 }  // namespace
