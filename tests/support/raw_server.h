@@ -62,6 +62,9 @@ class RawConnection {
                  "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body));
   }
 
+  /// For who reads and writes by itself (TLS).
+  int fd() const { return fd_; }
+
   /// Closes with a reset instead of an orderly end.
   void reset() {
     const linger hard{1, 0};

@@ -111,6 +111,18 @@ TEST(Connections, AHostThatHasAnsweredMayComeBack) {
   ASSERT_TRUE(ran) << ran.error().describe();
 }
 
+TEST(Connections, ANameWithSeveralAddressesIsTriedByAllOfThem) {
+  // "localhost" is ::1 too, where nobody listens.
+  RawServer server([](RawConnection& c) {
+    c.read_head();
+    c.respond("200 OK", "", "hello");
+  });
+  Harness h;
+  const auto answer = h.send(get("http://localhost:" + std::to_string(server.port()) + "/"));
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->body, "hello");
+}
+
 TEST(Connections, ANameWithoutAddress) {
   Harness h;
   const auto answer = h.send(get("https://nowhere.invalid/v2/"));

@@ -239,6 +239,39 @@ TEST_F(Tls, TlsOnAPlainPort) {
   EXPECT_THAT(error.hint, HasSubstr("--plain-http " + plain.host()));
 }
 
+TEST_F(Tls, APlainServerThatIsSilentAtATlsGreeting) {
+  for (const bool hangs_up : {false, true}) {
+    RawServer plain([&](RawConnection& c) {
+      if (c.read_body(1) == "G") {
+        c.read_head();
+        c.respond("404 Not Found", "", "");
+      } else if (!hangs_up) {
+        c.read_to_end();
+      }
+    });
+    const auto begin = Clock::now();
+    const Error error = refusal({}, "https://" + plain.host() + "/");
+    EXPECT_TRUE(answered_plain_http(error)) << error.describe();
+    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5)) << "the connect time-out is 10 s";
+  }
+}
+
+TEST_F(Tls, ASlowTlsServerIsNotTakenForAPlainOne) {
+  // As Go's servers answer HTTP on a TLS port.
+  RawServer slow([](RawConnection& c) {
+    if (c.read_body(1) != "G") {
+      c.read_to_end();
+      return;
+    }
+    c.read_head();
+    c.write("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+  });
+  Options options;
+  options.connect_timeout = std::chrono::milliseconds(500);
+  const Error error = refusal(options, "https://" + slow.host() + "/");
+  EXPECT_FALSE(answered_plain_http(error)) << error.describe();
+}
+
 TEST_F(Tls, AConnectionClosedInTheHandshakeMayBeTriedAgain) {
   RawServer closing([](RawConnection& c) {
     c.read_body(1);

@@ -1,0 +1,96 @@
+// What an HTTP/2 server may do to streams and connections (protocol.md 10, 95).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/certificates.h"
+#include "support/h2_server.h"
+#include "support/temp_dir.h"
+#include "transport/harness.h"
+
+namespace transship::transport::test {
+namespace {
+
+using transship::test::Certificate;
+using transship::test::H2Connection;
+using transship::test::H2Server;
+using transship::test::TempDir;
+using Code = H2Connection::Code;
+
+class Http2Faults : public ::testing::Test {
+ protected:
+  Options trusting() const {
+    Options options;
+    options.ca_file = files_.write("ca.pem", ca_.pem());
+    return options;
+  }
+  // Answers all requests of a connection.
+  static void behave(H2Connection& connection) {
+    while (const auto stream = connection.next_request()) connection.respond(*stream, "hello");
+  }
+
+  TempDir files_;
+  Certificate ca_ = Certificate::make({.common_name = "test ca", .is_ca = true});
+  Certificate own_ = Certificate::make({.names = "IP:127.0.0.1"}, &ca_);
+};
+
+TEST_F(Http2Faults, ARefusedStreamIsAskedAgain) {
+  H2Server server(own_, [](H2Connection& connection, int number) {
+    if (number > 0) return behave(connection);
+    const auto stream = connection.next_request();
+    if (stream) connection.reset(*stream, Code::kRefusedStream);
+    behave(connection);
+  });
+  Harness h(trusting());
+  const auto answer = h.send(get(server.url()));
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->body, "hello");
+  EXPECT_EQ(answer->http_version, 20);
+}
+
+TEST_F(Http2Faults, ARequestThatAGoAwayLeavesOutIsAskedAgain) {
+  H2Server server(own_, [](H2Connection& connection, int number) {
+    if (number > 0) return behave(connection);
+    if (connection.next_request()) connection.go_away(0, Code::kNone);
+    connection.next_request();  // Until the client has gone.
+  });
+  Harness h(trusting());
+  const auto answer = h.send(get(server.url()));
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->body, "hello");
+  EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_F(Http2Faults, AfterAGoAwayTheNextRequestHasAConnectionOfItsOwn) {
+  H2Server server(own_, [](H2Connection& connection, int) {
+    const auto stream = connection.next_request();
+    if (!stream) return;
+    connection.respond(*stream, "hello");
+    connection.go_away(*stream, Code::kNone);
+    connection.next_request();
+  });
+  Harness h(trusting());
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    for (int i = 0; i < 3; ++i) {
+      TS_CO_TRY(const Response answer, co_await self.client().send(get(server.url())));
+      EXPECT_EQ(answer.body, "hello");
+    }
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(ran) << ran.error().describe();
+}
+
+TEST_F(Http2Faults, OtherResetsMayBeTriedAgain) {
+  for (const Code code : {Code::kCalmDown, Code::kInternal}) {
+    H2Server server(own_, [code](H2Connection& connection, int) {
+      while (const auto stream = connection.next_request()) connection.reset(*stream, code);
+    });
+    Harness h(trusting());
+    const auto answer = h.send(get(server.url()));
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, Errc::kNetwork) << answer.error().describe();
+    EXPECT_TRUE(answer.error().retryable) << answer.error().describe();
+  }
+}
+
+}  // namespace
+}  // namespace transship::transport::test
