@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "registry/body_filters.h"
+#include "registry/content_encoding.h"
 #include "registry/error_body.h"
 #include "registry/repository.h"
 #include "registry/upload_range.h"
@@ -18,24 +19,36 @@ std::optional<std::uint64_t> content_length(const Response& response) {
   return header ? parse_u64(trim(*header)) : std::nullopt;
 }
 
-bool is_encoded(const Response& response) {
-  const auto encoding = response.headers.find("Content-Encoding");
-  return encoding && !iequals(trim(*encoding), "identity") && !trim(*encoding).empty();
+// "" when the body is what it is.
+std::string encoding_of(const Response& response) {
+  const auto header = response.headers.find("Content-Encoding");
+  const std::string encoding = header ? to_lower(trim(*header)) : "";
+  return encoding == "identity" ? "" : encoding;
+}
+
+Error compressed(std::string_view encoding) {
+  return Error{.code = Errc::kUnsupported,
+               .message = fmt::format("the server compresses blobs (Content-Encoding: {}) although "
+                                      "it was asked not to",
+                                      printable(encoding, 40))}
+      .with_hint("turn compression off for /v2/ in the proxy before the registry");
 }
 
 // What a blob's answer must be like before its first byte is taken. Runs on the sink's shard.
-Result<void> check_whole(const Response& response, std::uint64_t size) {
+// protocol.md 1.11: what has the blob's length is the blob, whatever the header calls it; else gzip
+// is undone. A body without a length that is called "x-gzip" is a layer that Apache mislabels.
+Result<void> check_whole(const Response& response, std::uint64_t size, InflatingSink& decoder) {
   const auto length = content_length(response);
-  if (!length || *length == size) return {};
-  if (is_encoded(response)) {
-    return fail(Errc::kUnsupported,
-                "the server compresses blobs although it was asked not to: turn that off for /v2/");
-  }
+  if (length && *length == size) return {};
+  const std::string encoding = encoding_of(response);
+  if (encoding == "gzip" || (encoding == "x-gzip" && length)) return decoder.expect_gzip();
+  if (!length && (encoding.empty() || encoding == "x-gzip")) return {};
+  if (!encoding.empty()) return std::unexpected(compressed(encoding));
   return fail(Errc::kSizeMismatch,
               fmt::format("the server has {} bytes where the descriptor says {}", *length, size));
 }
 
-Result<void> check_part(const Response& response, oci::ByteRange range) {
+Result<void> check_part(const Response& response, oci::ByteRange range, std::uint64_t size) {
   const auto header = response.headers.find("Content-Range");
   const auto part = header ? parse_content_range(*header) : std::nullopt;
   if (!part) {
@@ -45,6 +58,10 @@ Result<void> check_part(const Response& response, oci::ByteRange range) {
   if (part->first != range.first || part->last != range.first + range.length - 1) {
     return fail(Errc::kRange, fmt::format("asked for bytes {}-{}, answered with {}-{}", range.first,
                                           range.first + range.length - 1, part->first, part->last));
+  }
+  // A part of what was compressed is of no use; the whole is.
+  if (!encoding_of(response).empty() && part->total != size) {
+    return fail(Errc::kRange, "HTTP 206 with a part of a compressed body");
   }
   const auto length = content_length(response);
   if (length && *length != range.length) {
@@ -62,6 +79,7 @@ Task<Result<void>> Repository::blob(const oci::Descriptor& blob, oci::ByteRange 
   const std::uint64_t size = blob.size;
   const bool whole = range.first == 0 && range.length == size;
   RangeSink filter(sink, range.length);
+  InflatingSink decoder(filter);
   Call get =
       call(Method::kGet, path("blobs/" + blob.digest.to_string()), &oci::RequestCounts::blob_get);
   get.headers.set("Accept", "*/*");
@@ -71,14 +89,14 @@ Task<Result<void>> Repository::blob(const oci::Descriptor& blob, oci::ByteRange 
                     fmt::format("bytes={}-{}", range.first, range.first + range.length - 1));
   }
   get.channel = transport::Channel::kBlob;
-  get.sink = &filter;
+  get.sink = &decoder;
   get.expected_bytes = range.length;
-  get.on_head = [&filter, range, size, whole](const Response& response) -> Result<void> {
-    if (response.status == 206 && !whole) return check_part(response, range);
+  get.on_head = [&filter, &decoder, range, size, whole](const Response& response) -> Result<void> {
+    if (response.status == 206 && !whole) return check_part(response, range, size);
     if (response.status == 206) return fail(Errc::kRange, "HTTP 206 without a Range asked");
     if (response.status != 200) return {};
     if (!whole) filter.expect_whole(range.first);
-    return check_whole(response, size);
+    return check_whole(response, size, decoder);
   };
   Result<Response> sent = co_await host_.send(std::move(get));
   if (!sent) {
@@ -115,7 +133,7 @@ Task<Result<bool>> Repository::has_blob(const oci::Descriptor& blob) {
   if (sent->status != 200) co_return std::unexpected(host_.error(*sent, what));
   const auto length = content_length(*sent);
   // Another size under this digest is damage: it must be sent anew, not trusted.
-  co_return !length || *length == size || is_encoded(*sent);
+  co_return !length || *length == size || !encoding_of(*sent).empty();
 }
 
 }  // namespace transship::registry

@@ -14,6 +14,14 @@ BodySource::Read CountingSource::read(std::span<std::byte> out) {
   return result;
 }
 
+BodySource::Read MemorySource::read(std::span<std::byte> out) {
+  if (text_.empty()) return {.flow = Flow::kEnd};
+  const auto bytes = std::as_bytes(std::span(text_)).first(std::min(out.size(), text_.size()));
+  std::ranges::copy(bytes, out.begin());
+  text_.remove_prefix(bytes.size());
+  return {.flow = Flow::kMoved, .bytes = bytes.size()};
+}
+
 Flow RangeSink::write(std::span<const std::byte> bytes) {
   const auto skipped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, bytes.size()));
   std::span<const std::byte> part = bytes.subspan(skipped);

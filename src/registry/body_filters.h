@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/body.h"
 
@@ -24,6 +25,22 @@ class CountingSource final : public BodySource {
   BodySource& inner_;
   std::uint64_t limit_;
   std::uint64_t taken_ = 0;
+};
+
+/// Bytes at hand as a body. They outlive it.
+class MemorySource final : public BodySource {
+ public:
+  MemorySource(Executor executor, std::string_view text)
+      : executor_(std::move(executor)), text_(text) {}
+
+  Executor executor() const override { return executor_; }
+  Read read(std::span<std::byte> out) override;
+  void set_waker(Waker) override {}
+  Error failure() const override { return {}; }
+
+ private:
+  Executor executor_;
+  std::string_view text_;
 };
 
 /// Passes `length` bytes on to a sink, from `skip` bytes into what is received: what a registry

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/body.h"
 #include "base/error.h"
 #include "oci/digest.h"
 #include "transport/http.h"
@@ -20,5 +22,36 @@ Result<std::string> gunzip(std::string_view bytes, std::size_t max_bytes);
 /// encodings are kUnsupported.
 Result<void> undo_encoding(transport::Response& response,
                            const std::optional<oci::Digest>& expected, std::size_t max_bytes);
+
+struct Inflater;
+
+/// The same for a blob as it streams: passes bytes on to a sink, and undoes their gzip once it was
+/// told to. What comes out is bounded by the sink, which knows how much is due.
+class InflatingSink final : public BodySink {
+ public:
+  explicit InflatingSink(BodySink& inner);
+  InflatingSink(const InflatingSink&) = delete;
+  InflatingSink& operator=(const InflatingSink&) = delete;
+  ~InflatingSink() override;
+
+  /// Before the first byte: it is that of a gzip.
+  Result<void> expect_gzip();
+
+  Executor executor() const override { return inner_.executor(); }
+  Flow write(std::span<const std::byte> bytes) override;
+  void set_waker(Waker waker) override { inner_.set_waker(std::move(waker)); }
+  Error failure() const override;
+
+ private:
+  Flow give();
+  bool inflate_some(std::span<const std::byte>& bytes);
+
+  BodySink& inner_;
+  std::unique_ptr<Inflater> inflater_;  ///< Only while gzip is undone.
+  std::string out_;                     ///< Undone, and not taken by `inner_` yet.
+  std::size_t used_ = 0;  ///< Bytes of the next write that were undone before `inner_` said kWait.
+  bool ended_ = false, full_ = false;
+  std::optional<Error> failure_;
+};
 
 }  // namespace transship::registry

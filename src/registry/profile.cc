@@ -16,13 +16,17 @@ constexpr std::uint64_t kMiB = 1ULL << 20U;
 constexpr std::array<Profile, 15> kProfiles = {{
     {.name = "generic"},
     {.name = "distribution", .checks_blobs = true},
-    {.name = "zot", .checks_blobs = true, .listing = TagListing::kZotSearch},
+    {.name = "zot",
+     .checks_blobs = true,
+     .single_post = true,
+     .listing = TagListing::kZotSearch},
     {.name = "harbor",
      .checks_blobs = true,
      .listing = TagListing::kHarborArtifacts,
      .missing_repository_hint = "create the Harbor project first"},
     {.name = "quay",
      .checks_blobs = true,
+     .single_post = true,
      .status_one_more = true,
      .missing_repository_hint = "create the Quay organisation or repository first"},
     {.name = "dockerhub", .checks_blobs = true, .listing = TagListing::kHubTags},
@@ -53,7 +57,7 @@ constexpr std::array<Profile, 15> kProfiles = {{
     {.name = "artifactory", .upload = UploadForm::kStreamedPatch, .mounts = false},
     {.name = "gitlab", .checks_blobs = true},
     {.name = "nexus", .referrers_api = false},
-    {.name = "gitea"},
+    {.name = "gitea", .single_post = true},
 }};
 
 struct HostPattern {

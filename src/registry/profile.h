@@ -44,6 +44,9 @@ struct Profile {
   bool head = true;
   /// The referrers API is worth a request; its support is learned all the same.
   bool referrers_api = true;
+  /// A small blob may be sent with the POST itself (`?digest=`). Others answer 202 to that, or
+  /// refuse.
+  bool single_post = false;
   /// The status of an upload says one byte too many (Quay).
   bool status_one_more = false;
   TagListing listing = TagListing::kPlain;
@@ -71,6 +74,8 @@ struct Learned {
   bool head_unusable = false;
   /// Single PUTs above this are refused (413): larger blobs go in chunks of it.
   std::optional<std::uint64_t> largest_put{};
+  /// A POST with the blob was not taken: sessions only.
+  bool single_post_unusable = false;
   /// A PATCH was refused (404, 405, 416 at the first chunk): single PUTs only.
   bool patch_unusable = false;
   /// A manifest was refused for its missing blobs.

@@ -15,7 +15,7 @@
 namespace transship::registry {
 
 /// One repository of a registry as a store: one method per protocol step, a single attempt each.
-/// The steps live in manifests.cc, blobs.cc, upload_start.cc, uploads.cc, tags.cc,
+/// The steps live in manifests.cc, blobs.cc, upload_start.cc, single_post.cc, uploads.cc, tags.cc,
 /// tags_with_digests.cc, referrers.cc.
 class Repository final : public oci::TargetRepository {
  public:
@@ -69,7 +69,15 @@ class Repository final : public oci::TargetRepository {
   Result<void> take_location(oci::UploadSession& session,
                              const transport::Response& response) const;
 
+  // single_post.cc
+  bool takes_single_post(const oci::Descriptor& blob) const;
+  static oci::UploadSession unopened_session();
+  Task<Result<void>> post_whole(oci::UploadSession& session, const oci::Descriptor& blob,
+                                BodySource& body);
+
   // uploads.cc
+  static Result<void> check_stored(const transport::Response& response, const oci::Digest& digest,
+                                   std::string_view what);
   Task<Result<void>> put_rest(oci::UploadSession& session, const oci::Descriptor& blob,
                               BodySource& body, std::uint64_t length);
   Task<Result<void>> patch(oci::UploadSession& session, BodySource& body, std::uint64_t length,

@@ -8,6 +8,10 @@
 
 namespace transship::registry {
 
+/// Blobs up to this size are sent with the POST where that is taken. Such a blob is not asked for
+/// first: what may be sent in vain is no more than an answer costs.
+inline constexpr std::uint64_t kSinglePostMax = 64ULL << 10U;
+
 /// The next request of an upload.
 struct UploadStep {
   bool put = true;  ///< The PUT with all that is left; false: a PATCH of `bytes`.

@@ -41,6 +41,7 @@ bool opened(const Response& response) {
 Task<Result<oci::UploadStart>> Repository::start_upload(const oci::Descriptor& blob,
                                                         std::optional<oci::RepositoryName> from) {
   const oci::Descriptor wanted = blob;
+  if (!from && takes_single_post(blob)) co_return oci::UploadStart(unopened_session());
   const auto refused_until = host_.learned().mounts_refused_until;
   const bool refused = refused_until && host_.time().now() < *refused_until;
   if (host_.profile().mounts && !refused) co_return co_await mount(wanted, from.value_or(name_));

@@ -23,6 +23,7 @@ bool accepted(int status) {
 
 Task<Result<void>> Repository::upload(oci::UploadSession& session, const oci::Descriptor& blob,
                                       BodySource& body) {
+  if (session.location.empty()) co_return co_await post_whole(session, blob, body);
   while (true) {
     const std::uint64_t left = blob.size - std::min(session.offset, blob.size);
     const UploadStep step =
@@ -57,14 +58,7 @@ Task<Result<void>> Repository::put_rest(oci::UploadSession& session, const oci::
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   if (accepted(sent->status)) {
     session.offset = size;
-    const auto stored = sent->headers.find("Docker-Content-Digest");
-    const auto digest = stored ? oci::Digest::parse(trim(*stored))
-                               : Result<oci::Digest>(fail(Errc::kMalformed, ""));
-    if (digest && digest->algorithm() == blob.digest.algorithm() && *digest != blob.digest) {
-      co_return fail(Errc::kDigestMismatch,
-                     what + ": the registry stored it as " + digest->to_string());
-    }
-    co_return Result<void>{};
+    co_return check_stored(*sent, blob.digest, what);
   }
   Error error = host_.error(*sent, what);
   if (sent->status == 413) {
@@ -81,6 +75,16 @@ Task<Result<void>> Repository::put_rest(oci::UploadSession& session, const oci::
     error.retryable = true;  // After asking where the session stands.
   }
   co_return std::unexpected(std::move(error));
+}
+
+Result<void> Repository::check_stored(const Response& response, const oci::Digest& digest,
+                                      std::string_view what) {
+  const auto header = response.headers.find("Docker-Content-Digest");
+  const auto stored =
+      header ? oci::Digest::parse(trim(*header)) : Result<oci::Digest>(fail(Errc::kMalformed, ""));
+  if (!stored || stored->algorithm() != digest.algorithm() || *stored == digest) return {};
+  return fail(Errc::kDigestMismatch,
+              fmt::format("{}: the registry stored it as {}", what, stored->to_string()));
 }
 
 Task<Result<void>> Repository::patch(oci::UploadSession& session, BodySource& body,
@@ -138,6 +142,7 @@ Task<Result<void>> Repository::patch(oci::UploadSession& session, BodySource& bo
 
 Task<Result<void>> Repository::upload_status(oci::UploadSession& session) {
   const std::string what = action("GET", "upload status");
+  if (session.location.empty()) co_return fail(Errc::kUploadUnknown, what + ": it has no session");
   TS_CO_TRY(const Url url, Url::parse(session.location));
   Call get = session_call(Method::kGet, url);
   Result<Response> sent = co_await host_.send(std::move(get));

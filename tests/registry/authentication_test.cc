@@ -67,6 +67,19 @@ TEST(Authentication, AChallengeIsAnsweredOnceAndThenForeseen) {
   EXPECT_EQ(rig.registry->counts().manifest_get, 4U);
 }
 
+TEST(Authentication, ATokenServersRateLimitIsAWaitAndNoRefusal) {
+  Rig rig;
+  guard_with_tokens(rig);
+  rig.http.on(Method::kGet, "/token", answer(429, {{"Retry-After", "3"}}));
+  rig.run([&]() -> Task<Result<void>> {
+    const auto got = co_await rig.repository(Access::kPull)->manifest(tag());
+    EXPECT_EQ(got.error().code, Errc::kRateLimited) << got.error().describe();
+    EXPECT_TRUE(got.error().retryable);
+    EXPECT_EQ(got.error().retry_after, std::chrono::seconds(3));
+    co_return Result<void>{};
+  });
+}
+
 TEST(Authentication, AThousandAtOnceAskForOneToken) {
   Rig rig;
   rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "gzip.h"
 #include "registry/body_filters.h"
 #include "rig.h"
 
@@ -82,6 +83,15 @@ TEST(Blob, AnotherRangeIsRefusedBeforeItsFirstByte) {
   EXPECT_EQ(bare.result.error().code, Errc::kRange);
 }
 
+TEST(Blob, SeveralPartsAreNoRange) {
+  const Read read =
+      read_blob(answer(206, {{"Content-Type", "multipart/byteranges; boundary=x"}},
+                       "--x\r\nContent-Range: bytes 5-9/20\r\n\r\n56789\r\n--x--\r\n"),
+                {5, 5});
+  EXPECT_EQ(read.result.error().code, Errc::kRange);
+  EXPECT_EQ(read.text, "");
+}
+
 TEST(Blob, AnotherLengthIsRefusedBeforeItsFirstByte) {
   const Read read = read_blob(answer(200, {{"Content-Length", "21"}}, kContent + "x"), {0, 20});
   EXPECT_EQ(read.result.error().code, Errc::kSizeMismatch);
@@ -89,11 +99,54 @@ TEST(Blob, AnotherLengthIsRefusedBeforeItsFirstByte) {
   EXPECT_EQ(read.text, "");
 }
 
-TEST(Blob, ACompressedAnswerIsNamed) {
-  const Read read = read_blob(
-      answer(200, {{"Content-Length", "9"}, {"Content-Encoding", "gzip"}}, "compressed"), {0, 20});
-  EXPECT_EQ(read.result.error().code, Errc::kUnsupported);
-  EXPECT_THAT(read.result.error().message, HasSubstr("compresses"));
+transport::Response encoded(std::string encoding, std::string body, bool with_length) {
+  auto out = answer(200, {{"Content-Encoding", std::move(encoding)}}, std::move(body));
+  if (with_length) out.headers.add("Content-Length", std::to_string(out.body.size()));
+  return out;
+}
+
+TEST(Blob, ACompressionThatWasNotAskedForIsUndone) {
+  for (const bool with_length : {false, true}) {
+    for (const bool slow : {false, true}) {
+      const Read read = read_blob(encoded("gzip", gzip(kContent), with_length), {0, 20}, slow);
+      EXPECT_TRUE(read.result) << read.result.error().describe();
+      EXPECT_EQ(read.text, kContent);
+      // As ever, where a range was asked and the whole came.
+      EXPECT_EQ(read_blob(encoded("gzip", gzip(kContent), with_length), {5, 7}, slow).text,
+                kContent.substr(5, 7));
+    }
+  }
+  EXPECT_EQ(read_blob(encoded("x-gzip", gzip(kContent), true), {0, 20}).text, kContent);
+}
+
+TEST(Blob, WhatIsOnlyCalledCompressedIsTakenAsItIs) {
+  EXPECT_EQ(read_blob(encoded("gzip", kContent, true), {0, 20}).text, kContent);
+  EXPECT_EQ(read_blob(encoded("x-gzip", kContent, true), {0, 20}).text, kContent);
+  EXPECT_EQ(read_blob(encoded("x-gzip", kContent, false), {0, 20}).text, kContent);
+}
+
+TEST(Blob, CompressionThatCannotBeUndoneIsNamed) {
+  const Read other = read_blob(encoded("br", "compressed", true), {0, 20});
+  EXPECT_EQ(other.result.error().code, Errc::kUnsupported);
+  EXPECT_THAT(other.result.error().message, HasSubstr("Content-Encoding: br"));
+  EXPECT_EQ(other.text, "");
+  const Read damaged = read_blob(encoded("gzip", "no gzip at all", true), {0, 20});
+  EXPECT_EQ(damaged.result.error().code, Errc::kMalformed);
+  EXPECT_THAT(damaged.result.error().message, HasSubstr("damaged"));
+  const Read cut = read_blob(encoded("gzip", gzip(kContent).substr(0, 12), true), {0, 20});
+  EXPECT_EQ(cut.result.error().code, Errc::kNetwork);
+  // A small bomb stays small.
+  const Read longer = read_blob(encoded("gzip", gzip(std::string(1 << 20, 'x')), false), {0, 20});
+  EXPECT_EQ(longer.result.error().code, Errc::kSizeMismatch);
+  EXPECT_LE(longer.text.size(), 20U);
+}
+
+TEST(Blob, APartOfACompressedBodyIsNoPartOfTheBlob) {
+  auto zipped = part("bytes 5-9/17", "56789"), raw = part("bytes 5-9/20", "56789");
+  zipped.headers.add("Content-Encoding", "gzip");
+  raw.headers.add("Content-Encoding", "x-gzip");
+  EXPECT_EQ(read_blob(std::move(zipped), {5, 5}).result.error().code, Errc::kRange);
+  EXPECT_EQ(read_blob(std::move(raw), {5, 5}).text, "56789");
 }
 
 TEST(Blob, WithoutALengthTheDescriptorCounts) {

@@ -1,28 +1,14 @@
 #include "registry/content_encoding.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
+#include "gzip.h"
 #include "oci/hasher.h"
 #include "rig.h"
 #include "support/scripted_http.h"
 
 namespace transship::registry {
 namespace {
-
-std::string gzip(std::string text) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(text.data());
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 transport::Response encoded(std::string encoding, std::string body) {
   return test::answer(200, {{"Content-Encoding", std::move(encoding)}}, std::move(body));

@@ -59,6 +59,23 @@ TEST(Resolve, A403IsLookedAtByGet) {
   });
 }
 
+TEST(GetManifest, ALengthThatHeadSaysOtherwiseIsNoFailure) {
+  // Harbor's proxy compresses one and not the other.
+  Rig rig;
+  auto head = image_answer();
+  head.headers.set("Content-Length", "99");
+  rig.http.on(Method::kHead, "/v2/team/app/manifests/v1", head);
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/v1", image_answer());
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository();
+    TS_CO_TRY(const auto seen, co_await repo->resolve(oci::ManifestName::by_tag("v1")));
+    TS_CO_TRY(const auto got, co_await repo->manifest(oci::ManifestName::by_tag("v1")));
+    EXPECT_EQ(got.digest, seen.digest);
+    EXPECT_EQ(got.bytes, kImage);
+    co_return Result<void>{};
+  });
+}
+
 TEST(GetManifest, TellsRepositoryAndManifestApart) {
   const std::pair<const char*, Errc> cases[] = {{"NAME_UNKNOWN", Errc::kRepositoryUnknown},
                                                 {"MANIFEST_UNKNOWN", Errc::kNotFound}};

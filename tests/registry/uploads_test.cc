@@ -273,6 +273,22 @@ TEST(Upload, ChunksWhereTheSessionAsksForThem) {
   EXPECT_EQ(rig.http.sent()[2].header("Content-Range"), "16-19");
 }
 
+TEST(Upload, APatchIsAcceptedInEveryWay) {
+  // ECR answers 201 and says for ever what it said of the first chunk.
+  for (const int status : {200, 201, 202, 204}) {
+    Rig rig({}, "123456789012.dkr.ecr.eu-west-1.amazonaws.com");
+    rig.http.on(Method::kPatch, "/up", answer(status, {{"Range", "0-7"}}));
+    rig.http.on(Method::kPut, "/up", answer(201));
+    auto session = session_at(0);
+    session.location = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/up";
+    session.chunk_max = 8;
+    EXPECT_TRUE(send(rig, session).has_value()) << status;
+    EXPECT_EQ(rig.http.sent().size(), 3U) << status;
+    EXPECT_EQ(rig.http.sent()[1].header("Content-Range"), "8-15");
+    EXPECT_EQ(rig.http.sent()[2].body, "ghij");
+  }
+}
+
 TEST(Upload, AShorterRangeIsTheLastWord) {
   Rig rig;
   rig.http.on(Method::kPatch, "/up", answer(202, {{"Range", "0-3"}, {"Location", "/up2"}}));
