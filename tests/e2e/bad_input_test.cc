@@ -3,7 +3,8 @@
 
 #include <filesystem>
 
-#include "e2e/fake_registry.h"
+#include "e2e/bad_registry.h"
+#include "e2e/harness.h"
 #include "support/port.h"
 
 namespace transship::e2e {
@@ -14,21 +15,27 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // The error named `what`, and nothing arrived.
-void expect_refused(const FakeRegistry& source, const FakeRegistry& target,
+void expect_refused(const BadRegistry& source, const BadRegistry& target,
                     const ::testing::Matcher<std::string>& what) {
   const auto copied = transship({"copy", source.host() + "/app:1.0", target.host() + "/app:1.0"});
   EXPECT_EQ(copied.code, 1) << shown(copied);
   EXPECT_THAT(copied.out + copied.err, what);
-  EXPECT_FALSE(target.has_manifest("1.0"));
+  EXPECT_FALSE(target.put_manifests().contains("1.0"));
 }
 
-FakeRegistry::Hook answer_for(const std::string& part, const std::string& status,
+BadRegistry::Fault answer_for(const std::string& part, const std::string& status,
                               const std::string& fields, const std::string& body) {
-  return [=](const FakeRegistry::Request& request, test::RawConnection& connection) {
-    if (request.target.find(part) == std::string::npos) return false;
-    connection.respond(status, fields + "Connection: close\r\n",
-                       request.method == "HEAD" ? "" : body);
-    return true;
+  return [=](const Asked& asked) -> std::optional<std::string> {
+    if (asked.target.find(part) == std::string::npos) return std::nullopt;
+    return BadRegistry::answer(status, fields + "Connection: close\r\n", body);
+  };
+}
+
+// A blob that has other bytes than its digest says.
+BadRegistry::Fault lie_about(const std::string& digest, const std::string& bytes) {
+  return [=](const Asked& asked) -> std::optional<std::string> {
+    if (!asked.is("GET", "/blobs/" + digest)) return std::nullopt;
+    return BadRegistry::answer("200 OK", "", bytes);
   };
 }
 
@@ -68,25 +75,23 @@ TEST(BadAnswers, WhatIsMissingIsToldApart) {
 }
 
 TEST(BadAnswers, ABlobThatIsNotWhatItsDigestSays) {
-  FakeRegistry source, target;
   const auto image = test::make_image({.layers = 2, .layer_bytes = 200'000});
-  source.put(image);
+  const std::string digest = test::sha256_of(image.blobs[0]);
   std::string lie = image.blobs[0];
   lie[100'000] = static_cast<char>(lie[100'000] ^ 1);
-  source.replace(test::sha256_of(image.blobs[0]), lie);
-  expect_refused(source, target, HasSubstr(test::sha256_of(image.blobs[0]).substr(0, 20)));
-  EXPECT_FALSE(target.has_blob(test::sha256_of(image.blobs[0])))
+  BadRegistry source(image, lie_about(digest, lie)), target;
+  expect_refused(source, target, HasSubstr(digest.substr(0, 20)));
+  EXPECT_FALSE(target.put_blobs().contains(digest))
       << "it verifies nothing: the body's end must not reach it";
 }
 
 TEST(BadAnswers, BodiesThatAreTooShortOrTooLong) {
   const auto image = test::make_image({.layers = 2, .layer_bytes = 50'000});
   for (const std::string& lie : {image.blobs[0].substr(1), image.blobs[0] + "x", std::string()}) {
-    FakeRegistry source, target;
-    source.put(image);
-    source.replace(test::sha256_of(image.blobs[0]), lie);
+    const std::string digest = test::sha256_of(image.blobs[0]);
+    BadRegistry source(image, lie_about(digest, lie)), target;
     expect_refused(source, target, HasSubstr("sha256:"));
-    EXPECT_FALSE(target.has_blob(test::sha256_of(image.blobs[0]))) << lie.size();
+    EXPECT_FALSE(target.put_blobs().contains(digest)) << lie.size();
   }
 }
 
@@ -110,45 +115,38 @@ TEST(BadAnswers, ManifestsThatAreNotWhatTheyShouldBe) {
       {"too large", oci, good + std::string(5U << 20U, ' ')},
   };
   for (const auto& one : cases) {
-    FakeRegistry source(answer_for("/manifests/1.0", "200 OK", one.fields, one.body)), target;
-    source.put(image);
+    BadRegistry source(image, answer_for("/manifests/1.0", "200 OK", one.fields, one.body)), target;
     SCOPED_TRACE(one.name);
     expect_refused(source, target, HasSubstr("app"));
-    EXPECT_EQ(target.committed(), 0U);
+    EXPECT_TRUE(target.nothing_put());
   }
 }
 
 TEST(BadAnswers, StatusesAreNamed) {
   for (const std::string status : {"401 Unauthorized", "403 Forbidden", "405 Method Not Allowed"}) {
-    FakeRegistry source(answer_for("/v2/app", status, "", "{}")), target;
+    BadRegistry source({}, answer_for("/v2/app", status, "", "{}")), target;
     expect_refused(source, target, HasSubstr(status.substr(0, 3)));
-    EXPECT_EQ(target.committed(), 0U);
+    EXPECT_TRUE(target.nothing_put());
   }
 }
 
 TEST(BadAnswers, RedirectsThatLeadNowhereGood) {
   const auto image = test::make_image({});
   for (const std::string where : {"/v2/app/blobs/loop", "file:///etc/passwd", "http://"}) {
-    FakeRegistry source(
-        answer_for("/blobs/", "307 Temporary Redirect", "Location: " + where + "\r\n", "")),
+    BadRegistry source(
+        image, answer_for("/blobs/", "307 Temporary Redirect", "Location: " + where + "\r\n", "")),
         target;
-    source.put(image);
     SCOPED_TRACE(where);
     expect_refused(source, target, Not(HasSubstr("root:x:")));
-    EXPECT_EQ(target.committed(), 0U);
+    EXPECT_TRUE(target.nothing_put());
   }
 }
 
 TEST(BadTargets, AManifestThatIsRejectedAfterItsBlobs) {
   Served source;
-  FakeRegistry target([](const FakeRegistry::Request& request, test::RawConnection& connection) {
-    if (request.method != "PUT" || request.target.find("/manifests/") == std::string::npos) {
-      return false;
-    }
-    connection.read_body(request.announced);
-    connection.respond("400 Bad Request", "Content-Type: application/json\r\nConnection: close\r\n",
-                       R"({"errors":[{"code":"MANIFEST_INVALID","message":"house rule 7"}]})");
-    return true;
+  BadRegistry target({}, [](const Asked& asked) -> std::optional<std::string> {
+    if (!asked.is("PUT", "/manifests/")) return std::nullopt;
+    return BadRegistry::error("400 Bad Request", "MANIFEST_INVALID", "house rule 7");
   });
   push(source.http(), "app", test::make_image({}));
   const auto copied = transship({"copy", source.host() + "/app:1.0", target.host() + "/app:1.0"});

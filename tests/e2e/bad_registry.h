@@ -32,8 +32,8 @@ struct Asked {
 
 /// A registry in memory that behaves, but for what a test's `Fault` answers in its place.
 ///
-/// Plain HTTP on loopback: pass `--plain-http`, as it does not know what a TLS greeting is. It
-/// checks nothing that it is given: what was committed to it is what the program committed.
+/// Plain HTTP on loopback; a TLS greeting is answered as such servers do. It checks nothing that it
+/// is given: what was committed to it is what the program committed.
 class BadRegistry {
  public:
   /// The bytes of an answer, or nothing: then the registry behaves.
@@ -57,6 +57,7 @@ class BadRegistry {
   /// What was put here, by name: tags and digests of manifests, digests of blobs.
   std::set<std::string> put_manifests() const { return locked(put_manifests_); }
   std::set<std::string> put_blobs() const { return locked(put_blobs_); }
+  bool nothing_put() const { return put_manifests().empty() && put_blobs().empty(); }
   /// Blobs that were committed with bytes that are not those of their digest.
   std::set<std::string> wrong_blobs() const { return locked(wrong_blobs_); }
 
@@ -82,7 +83,12 @@ class BadRegistry {
 
   void serve(test::RawConnection& connection) {
     for (;;) {
-      Asked asked{.method = {}, .target = {}, .head = connection.read_head(), .body = {}};
+      Asked asked{.method = {}, .target = {}, .head = connection.read_body(1), .body = {}};
+      if (asked.head == "\x16") {
+        connection.write(answer("400 Bad Request", "Connection: close\r\n"));
+        return;
+      }
+      asked.head += connection.read_head();
       const auto verb = asked.head.find(' ');
       if (verb == std::string::npos) return;
       asked.method = asked.head.substr(0, verb);

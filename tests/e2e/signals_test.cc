@@ -1,6 +1,7 @@
 // Stopped from outside: exit codes, in time, with nothing half done.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "e2e/small_disk.h"
