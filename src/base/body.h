@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/task.h"
@@ -39,11 +41,27 @@ class BodySource {
   virtual Error failure() const = 0;
 };
 
+/// How long the way is on which a body comes.
+struct RoundTrips {
+  std::chrono::microseconds least{};  ///< The shortest seen: distance alone.
+  std::chrono::microseconds now{};    ///< Of late: with the queues on the way.
+
+  /// The way is full: more senders only make the queue longer.
+  bool queued() const {
+    return least.count() != 0 && now > least * 3 / 2 + std::chrono::milliseconds(5);
+  }
+};
+
 /// A body that is received: whoever receives it pushes bytes. Bound to one shard, as a source is.
 class BodySink {
  public:
   virtual ~BodySink() = default;
   virtual Executor executor() const = 0;
+  /// Before the first byte of a transfer: what its sender calls this version of the content (an
+  /// ETag); not called when it does not name it.
+  virtual void begin(std::string_view version) { (void)version; }
+  /// Now and then while bytes come, where it is known.
+  virtual void note(const RoundTrips& trips) { (void)trips; }
   /// Takes all of `bytes` (kMoved), none (kWait), or refuses the transfer (kFailed).
   virtual Flow write(std::span<const std::byte> bytes) = 0;
   virtual void set_waker(Waker waker) = 0;

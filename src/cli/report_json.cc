@@ -120,6 +120,7 @@ std::string report_json(const engine::Report& report, bool dry_run) {
                     {"dryRun", dry_run},
                     {"milliseconds", report.took.count()},
                     {"sourceBytes", report.source_bytes},
+                    {"sourceConnections", report.source_connections},
                     {"items", std::move(items)},
                     {"targets", std::move(targets)},
                     {"requests", std::move(requests)},

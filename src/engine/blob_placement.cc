@@ -336,9 +336,16 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
   InlineSource inline_source(source_, blob);
   oci::SourceRepository& from = blob.data ? inline_source : source_;
   const bool resumable = blob.size > run_.context.options.resumable_bytes;
-  BlobTransferResult result = co_await transfer_blob(run_.context, from, blob, std::move(targets),
-                                                     resumable ? run_.uploads : nullptr);
+  BlobTransferResult result =
+      co_await transfer_blob(run_.context, run_.traffic_from(source_id_.store), from, blob,
+                             std::move(targets), resumable ? run_.uploads : nullptr);
   if (!blob.data) run_.source_bytes += result.source_bytes;
+  run_.source_connections = std::max(run_.source_connections, result.connections);
+  if (result.connections > 1) {
+    run_.context.progress.note(fmt::format("blob {} from {}: read over up to {} connections",
+                                           blob.digest.short_string(), source_id_.to_string(),
+                                           result.connections));
+  }
   for (std::size_t i = 0; i < sent.size() && i < result.targets.size(); ++i) {
     settle_sent(blob, *sent[i], result.targets[i]);
   }

@@ -6,6 +6,7 @@
 
 #include "engine/checkpoints.h"
 #include "engine/context.h"
+#include "engine/source_traffic.h"
 #include "engine/waiting.h"
 #include "oci/store.h"
 #include "storage/journal.h"
@@ -25,6 +26,7 @@ struct BlobOutcome {
 struct BlobTransferResult {
   std::vector<BlobOutcome> targets;  ///< In the order given.
   std::uint64_t source_bytes = 0;    ///< Read from the source, over all attempts.
+  std::size_t connections = 0;       ///< That one reader of the source used at once, at most.
 };
 
 /// One target of a blob's transfer: a repository, and the upload that was opened there.
@@ -51,7 +53,7 @@ struct BlobTarget {
 /// touch the others. An upload that has bytes already is gone on with from there. `journal`: where
 /// a later run finds what it needs to do the same; may be null. On the control shard; bytes move on
 /// the shard that Shards::pick names.
-[[nodiscard]] Task<BlobTransferResult> transfer_blob(const Context& context,
+[[nodiscard]] Task<BlobTransferResult> transfer_blob(const Context& context, SourceTraffic& traffic,
                                                      oci::SourceRepository& source,
                                                      const oci::Descriptor& blob,
                                                      std::vector<BlobTarget> targets,

@@ -47,6 +47,7 @@ Report ReportKeeper::finish() {
     add_difference(report_.requests[one.store], *one.counts, one.before);
   }
   report_.source_bytes = run_.source_bytes;
+  report_.source_connections = run_.source_connections;
   report_.warnings = std::move(run_.warnings);
   report_.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);

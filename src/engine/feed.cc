@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/on_shard.h"
+#include "engine/range_reader.h"
 
 namespace transship::engine {
 
@@ -14,9 +15,10 @@ std::string describe(const oci::SourceRepository& source, const oci::Descriptor&
 
 }  // namespace
 
-Feed::Feed(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
-           Executor shard)
+Feed::Feed(const Context& context, SourceTraffic& traffic, oci::SourceRepository& source,
+           const oci::Descriptor& blob, Executor shard)
     : context_(context),
+      traffic_(traffic),
       source_(source),
       blob_(blob),
       shard_(std::move(shard)),
@@ -61,7 +63,7 @@ Task<void> Feed::stop() {
   reading_.cancel();
   (void)co_await reading_.join();
   co_await on_shard(shard_, [this] {
-    if (pipe_) source_bytes_ = pipe_->received();
+    if (pipe_) source_bytes_ += pipe_->received();
     pipe_.reset();
   });
 }
@@ -95,19 +97,55 @@ Task<Result<void>> Feed::run() {
 
 Task<Result<void>> Feed::read_on(std::uint64_t offset) {
   if (blob_.data) co_return co_await await_on_shard(shard_, give_inline());
+  if (!may_split(offset)) co_return co_await read_whole(offset);
+  Result<void> read = co_await read_split();
+  if (read || split_) co_return read;
+  const Look now = co_await look();
+  if (now.state != Pipe::State::kOpen || now.cursors == 0) co_return read;
+  co_return co_await read_whole(now.written);
+}
+
+bool Feed::may_split(std::uint64_t offset) const {
+  return split_ && ranges_work_ && context_.options.source_connections > 1 &&
+         blob_.size - offset > context_.options.split_above && source_.may_split_reads();
+}
+
+Task<Result<void>> Feed::read_split() {
+  RangeReader reader(context_, source_, blob_, *pipe_, traffic_);
+  Result<void> read = co_await reader.run();
+  connections_ = std::max(connections_, reader.most_connections());
+  source_bytes_ += reader.wasted();
+  split_ = !reader.refused();
+  co_return read;
+}
+
+Task<Result<void>> Feed::read_whole(std::uint64_t offset) {
   if (offset > 0 && !ranges_work_) co_return co_await read_from_zero(offset);
-  Result<void> read =
-      co_await source_.blob(blob_, {.first = offset, .length = blob_.size - offset}, *pipe_);
-  if (!read && read.error().code == Errc::kRange && offset > 0) ranges_work_ = false;
+  Result<void> whole = co_await read({.first = offset, .length = blob_.size - offset});
+  if (whole || offset == 0) co_return whole;
+  // Ranges that are refused are no reason to give up: the body is read from its start.
+  const Errc code = whole.error().code;
+  if (code != Errc::kRange && code != Errc::kDenied) co_return whole;
+  ranges_work_ = false;
+  co_return std::unexpected(std::move(whole).error().again());
+}
+
+Task<Result<void>> Feed::read(oci::ByteRange range) {
+  connections_ = std::max<std::size_t>(connections_, 1);
+  ++traffic_.open;
+  ++traffic_.flowing;
+  Result<void> read = co_await source_.blob(blob_, std::move(range), *pipe_);
+  --traffic_.open;
+  --traffic_.flowing;
   co_return read;
 }
 
 // A source that refuses ranges: what the pipe has already is read again and dropped.
 Task<Result<void>> Feed::read_from_zero(std::uint64_t skip) {
   co_await on_shard(shard_, [&] { pipe_->skip(skip); });
-  Result<void> read = co_await source_.blob(blob_, {.first = 0, .length = blob_.size}, *pipe_);
+  Result<void> whole = co_await read({.first = 0, .length = blob_.size});
   co_await on_shard(shard_, [&] { pipe_->skip(0); });
-  co_return read;
+  co_return whole;
 }
 
 // The descriptor carries the bytes: no read needed.
@@ -135,8 +173,6 @@ Task<bool> Feed::again(Result<void> read, std::uint64_t written) {
                              .message = "the body ended before its announced length",
                              .retryable = true}
                      : std::move(read).error();
-  // Ranges that are refused are no reason to give up: the body is read from its start.
-  if (error.code == Errc::kRange && !ranges_work_) error.retryable = true;
   if (written >= best_ + kProgressBytes) {
     retry_.reset();
     best_ = written;
@@ -155,6 +191,7 @@ Task<bool> Feed::start_over() {
     co_return false;
   }
   best_ = 0;
+  split_ = false;  // Ranges of different content may be what it was.
   co_await on_shard(shard_, [&] { pipe_->restart(); });
   co_return true;
 }

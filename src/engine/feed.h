@@ -8,6 +8,7 @@
 #include "engine/context.h"
 #include "engine/pipe.h"
 #include "engine/retry.h"
+#include "engine/source_traffic.h"
 #include "oci/store.h"
 
 namespace transship::engine {
@@ -16,8 +17,8 @@ namespace transship::engine {
 /// were wrong, and gives up by failing the pipe. On the control shard; its pipe lives on another.
 class Feed {
  public:
-  Feed(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
-       Executor shard);
+  Feed(const Context& context, SourceTraffic& traffic, oci::SourceRepository& source,
+       const oci::Descriptor& blob, Executor shard);
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
@@ -37,6 +38,8 @@ class Feed {
 
   Pipe* pipe() { return pipe_.get(); }
   std::uint64_t source_bytes() const { return source_bytes_; }
+  /// That it read over at once, at most.
+  std::size_t connections() const { return connections_; }
 
  private:
   struct Look {
@@ -48,6 +51,10 @@ class Feed {
   Task<Result<void>> run();
   Task<Result<void>> watch_checkpoints();
   Task<Result<void>> read_on(std::uint64_t offset);
+  Task<Result<void>> read_split();
+  Task<Result<void>> read_whole(std::uint64_t offset);
+  Task<Result<void>> read(oci::ByteRange range);
+  bool may_split(std::uint64_t offset) const;
   Task<Result<void>> read_from_zero(std::uint64_t skip);
   Task<Result<void>> give_inline();
   Task<bool> again(Result<void> read, std::uint64_t written);
@@ -55,6 +62,7 @@ class Feed {
   Task<void> give_up(Error error);
 
   const Context& context_;
+  SourceTraffic& traffic_;
   oci::SourceRepository& source_;
   const oci::Descriptor& blob_;
   Executor shard_;
@@ -64,6 +72,8 @@ class Feed {
   OnCheckpoints on_checkpoints_;
   std::uint64_t best_ = 0;  // progress that counted last
   bool ranges_work_ = true;
+  bool split_ = true;  // several ranges at once were not refused
+  std::size_t connections_ = 0;
   std::uint64_t source_bytes_ = 0;
 };
 

@@ -25,6 +25,8 @@ struct Options {
   std::uint64_t checkpoint_bytes = 8ULL << 20U;
   /// Blobs above this are gone on with by a later run: a smaller one is no more than a chunk.
   std::uint64_t resumable_bytes = 16ULL << 20U;
+  std::uint64_t split_above = 64ULL << 20U;  ///< Larger blobs may be read over several connections;
+  std::size_t source_connections = 8;        ///< as many as pay, at most so many a source.
   std::chrono::milliseconds slow_target_after{2'000};  ///< design 5: when a target is detached.
   std::uint64_t random_seed = 0;                       ///< Of the jitter; 0: from the machine.
 };

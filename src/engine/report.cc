@@ -94,6 +94,7 @@ void Report::add(Report more) {
   for (const auto& [name, totals] : more.targets) targets[name].add(totals);
   for (const auto& [name, counts] : more.requests) add_difference(requests[name], counts, {});
   source_bytes += more.source_bytes;
+  source_connections = std::max(source_connections, more.source_connections);
   took += more.took;
   for (std::string& warning : more.warnings) {
     if (std::ranges::find(warnings, warning) == warnings.end()) {

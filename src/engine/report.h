@@ -74,6 +74,7 @@ struct Report {
   std::map<std::string, Totals> targets;               ///< By target store/repository.
   std::map<std::string, oci::RequestCounts> requests;  ///< By store: source and targets.
   std::uint64_t source_bytes = 0;
+  std::size_t source_connections = 0;  ///< That one blob was read over at once, at most.
   std::chrono::milliseconds took{};
   std::vector<std::string> warnings;
   std::vector<JobReport> jobs;      ///< Of a sync.

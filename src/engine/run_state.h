@@ -11,6 +11,7 @@
 #include "engine/presence.h"
 #include "engine/report.h"
 #include "engine/slots.h"
+#include "engine/source_traffic.h"
 #include "storage/journal.h"
 
 namespace transship::engine {
@@ -48,6 +49,10 @@ struct RunState {
   RunState(const RunState&) = delete;
   RunState& operator=(const RunState&) = delete;
 
+  /// What is read from `store` at the moment.
+  SourceTraffic& traffic_from(const std::string& store) {
+    return traffic.try_emplace(store, context.options.source_connections).first->second;
+  }
   /// The state of `target`; two objects for one repository share it.
   TargetState& target(oci::TargetRepository& target);
   /// Forgets what is known of one repository, at the end of all work there. Blobs stay known, for
@@ -77,8 +82,10 @@ struct RunState {
   /// By repository and subject: whose turn it is to write that fallback index.
   std::map<std::string, Slots> fallback_writers;
   std::map<std::string, std::unique_ptr<TargetState>> targets;  ///< By repository, as text.
+  std::map<std::string, SourceTraffic> traffic;                 ///< By store.
   std::vector<std::string> warnings;
   std::uint64_t source_bytes = 0;
+  std::size_t source_connections = 0;  ///< That one blob was read over at once, at most.
   std::uint64_t progress_ids = 0;
 };
 

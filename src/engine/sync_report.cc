@@ -113,6 +113,7 @@ void SyncReportKeeper::count_requests() {
 Report SyncReportKeeper::finish(bool interrupted, bool out_of_time) {
   count_requests();
   report_.source_bytes = run_.source_bytes;
+  report_.source_connections = run_.source_connections;
   report_.warnings = std::move(run_.warnings);
   report_.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);

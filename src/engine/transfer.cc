@@ -10,10 +10,15 @@
 
 namespace transship::engine {
 
-Transfer::Transfer(const Context& context, oci::SourceRepository& source,
+Transfer::Transfer(const Context& context, SourceTraffic& traffic, oci::SourceRepository& source,
                    const oci::Descriptor& blob, std::vector<BlobTarget> targets,
                    storage::Journal* journal, Executor shard)
-    : context_(context), source_(source), blob_(blob), journal_(journal), shard_(std::move(shard)) {
+    : context_(context),
+      traffic_(traffic),
+      source_(source),
+      blob_(blob),
+      journal_(journal),
+      shard_(std::move(shard)) {
   for (BlobTarget& target : targets) {
     runs_.push_back(std::make_unique<TargetRun>(*this, std::move(target)));
   }
@@ -22,7 +27,7 @@ Transfer::Transfer(const Context& context, oci::SourceRepository& source,
 Transfer::~Transfer() = default;
 
 Feed& Transfer::new_feed() {
-  Feed& feed = feeds_.emplace_back(context_, source_, blob_, shard_);
+  Feed& feed = feeds_.emplace_back(context_, traffic_, source_, blob_, shard_);
   if (journal_ != nullptr) {
     feed.on_checkpoints(
         [this](std::vector<const Cursor*> readers, std::vector<oci::HashState> states) {
@@ -53,7 +58,10 @@ Task<BlobTransferResult> Transfer::run() {
 
   BlobTransferResult result;
   for (auto& run : runs_) result.targets.push_back(std::move(run->outcome));
-  for (const Feed& feed : feeds_) result.source_bytes += feed.source_bytes();
+  for (const Feed& feed : feeds_) {
+    result.source_bytes += feed.source_bytes();
+    result.connections = std::max(result.connections, feed.connections());
+  }
   co_return result;
 }
 
@@ -182,10 +190,10 @@ Task<bool> Transfer::detach_slow(Clock::duration& look_again_in) {
   co_return true;
 }
 
-Task<BlobTransferResult> transfer_blob(const Context& context, oci::SourceRepository& source,
-                                       const oci::Descriptor& blob, std::vector<BlobTarget> targets,
-                                       storage::Journal* journal) {
-  Transfer transfer(context, source, blob, std::move(targets), journal,
+Task<BlobTransferResult> transfer_blob(const Context& context, SourceTraffic& traffic,
+                                       oci::SourceRepository& source, const oci::Descriptor& blob,
+                                       std::vector<BlobTarget> targets, storage::Journal* journal) {
+  Transfer transfer(context, traffic, source, blob, std::move(targets), journal,
                     context.shards.at(context.shards.pick()));
   co_return co_await transfer.run();
 }

@@ -16,8 +16,9 @@ class TargetRun;
 class Transfer {
  public:
   /// `shard`: where the bytes move.
-  Transfer(const Context& context, oci::SourceRepository& source, const oci::Descriptor& blob,
-           std::vector<BlobTarget> targets, storage::Journal* journal, Executor shard);
+  Transfer(const Context& context, SourceTraffic& traffic, oci::SourceRepository& source,
+           const oci::Descriptor& blob, std::vector<BlobTarget> targets, storage::Journal* journal,
+           Executor shard);
   ~Transfer();
 
   [[nodiscard]] Task<BlobTransferResult> run();
@@ -51,6 +52,7 @@ class Transfer {
   Task<void> drop_idle_feeds();
 
   const Context& context_;
+  SourceTraffic& traffic_;
   oci::SourceRepository& source_;
   oci::Descriptor blob_;
   storage::Journal* journal_;

@@ -35,6 +35,12 @@ struct ManifestName {
 struct ByteRange {
   std::uint64_t first = 0;
   std::uint64_t length = 0;
+  /// An answer that is not this range alone is refused (kRange) before its first byte: a store that
+  /// cannot start at `first` would send all that lies before.
+  bool exact = false;
+  /// With `exact`: what an earlier answer called the content (`BodySink::begin`). A store that has
+  /// another version by now refuses (kRange). Empty: any.
+  std::string version{};
 };
 
 /// One page of a list, and how to go on.
@@ -90,6 +96,9 @@ class SourceRepository {
   /// Streams `range` of a blob into `sink`, on the sink's shard. Ends with success only when all
   /// of `range` was delivered. Not verified here: the pipe hashes.
   virtual Task<Result<void>> blob(const Descriptor& blob, ByteRange range, BodySink& sink) = 0;
+  /// Reading several ranges of one blob at once may pay, as far as is known: it is far away, and
+  /// answers ranges.
+  virtual bool may_split_reads() const { return false; }
   virtual Task<Result<TagPage>> tags(std::optional<std::string> cursor) = 0;
   /// The same, with digests where the store has a list of its own that gives them; it may name a
   /// tag twice. Costs more than `tags` where nobody needs them.

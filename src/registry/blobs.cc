@@ -71,7 +71,24 @@ Result<void> check_part(const Response& response, oci::ByteRange range, std::uin
   return {};
 }
 
+// A weak one does not promise the same bytes (RFC 9110, 13.1.5).
+std::string_view strong_etag(const Response& response) {
+  const auto etag = response.headers.find("ETag");
+  return etag && etag->starts_with('"') ? *etag : std::string_view();
+}
+
+Result<void> refuse_whole(const oci::ByteRange& range) {
+  return fail(Errc::kRange, range.version.empty()
+                                ? "a range was asked for, and answered with the whole blob"
+                                : "the blob is another one than the one whose other ranges were "
+                                  "read, or ranges are ignored");
+}
+
 }  // namespace
+
+bool Repository::may_split_reads() const {
+  return host_.profile().ranges && !host_.learned().ranges_unusable;
+}
 
 Task<Result<void>> Repository::blob(const oci::Descriptor& blob, oci::ByteRange range,
                                     BodySink& sink) {
@@ -87,23 +104,34 @@ Task<Result<void>> Repository::blob(const oci::Descriptor& blob, oci::ByteRange 
   if (!whole) {
     get.headers.set("Range",
                     fmt::format("bytes={}-{}", range.first, range.first + range.length - 1));
+    if (!range.version.empty()) get.headers.set("If-Range", range.version);
   }
   get.channel = transport::Channel::kBlob;
   get.sink = &decoder;
   get.expected_bytes = range.length;
   get.on_head = [&filter, &decoder, range, size, whole](const Response& response) -> Result<void> {
-    if (response.status == 206 && !whole) return check_part(response, range, size);
-    if (response.status == 206) return fail(Errc::kRange, "HTTP 206 without a Range asked");
-    if (response.status != 200) return {};
-    if (!whole) filter.expect_whole(range.first);
-    return check_whole(response, size, decoder);
+    if (response.status != 200 && response.status != 206) return {};
+    if (response.status == 206) {
+      if (whole) return fail(Errc::kRange, "HTTP 206 without a Range asked");
+      TS_TRY(check_part(response, range, size));
+    } else {
+      if (range.exact && !whole) return refuse_whole(range);
+      if (!whole) filter.expect_whole(range.first);
+      TS_TRY(check_whole(response, size, decoder));
+    }
+    if (const auto etag = strong_etag(response); !etag.empty()) filter.begin(etag);
+    return {};
   };
   Result<Response> sent = co_await host_.send(std::move(get));
   if (!sent) {
+    // Whoever asked with a version may have met another one: that says nothing of ranges.
+    const bool refused = sent.error().code == Errc::kRange && range.version.empty();
+    if (refused && range.exact) host_.learned().ranges_unusable = true;
     if (filter.cut() && filter.complete()) co_return Result<void>{};
     co_return std::unexpected(std::move(sent).error().within(what));
   }
   if (sent->status != 200 && sent->status != 206) {
+    if (sent->status == 416 && range.exact) host_.learned().ranges_unusable = true;
     co_return std::unexpected(host_.error(*sent, what));
   }
   if (!filter.complete()) {

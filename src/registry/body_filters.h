@@ -56,6 +56,8 @@ class RangeSink final : public BodySink {
   }
 
   Executor executor() const override { return inner_.executor(); }
+  void begin(std::string_view version) override { inner_.begin(version); }
+  void note(const RoundTrips& trips) override { inner_.note(trips); }
   Flow write(std::span<const std::byte> bytes) override;
   void set_waker(Waker waker) override { inner_.set_waker(std::move(waker)); }
   Error failure() const override;

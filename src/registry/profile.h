@@ -47,6 +47,8 @@ struct Profile {
   /// A small blob may be sent with the POST itself (`?digest=`). Others answer 202 to that, or
   /// refuse.
   bool single_post = false;
+  /// A blob may be read in ranges.
+  bool ranges = true;
   /// The status of an upload says one byte too many (Quay).
   bool status_one_more = false;
   TagListing listing = TagListing::kPlain;
@@ -84,6 +86,8 @@ struct Learned {
   std::size_t listings_refused = 0;
   /// After `kMostListingsRefused` of them: not tried again until then.
   std::optional<Clock::time_point> listing_refused_until{};
+  /// A range of a blob was answered with all of it, or refused: blobs are read in one piece.
+  bool ranges_unusable = false;
 };
 
 /// How long `mounts_refused_until` lasts.

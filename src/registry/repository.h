@@ -31,6 +31,7 @@ class Repository final : public oci::TargetRepository {
 
   Task<Result<void>> blob(const oci::Descriptor& blob, oci::ByteRange range,
                           BodySink& sink) override;
+  bool may_split_reads() const override;
   Task<Result<bool>> has_blob(const oci::Descriptor& blob) override;
 
   Task<Result<oci::UploadStart>> start_upload(const oci::Descriptor& blob,

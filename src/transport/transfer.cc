@@ -2,8 +2,12 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
 
 #include "base/text.h"
 #include "transport/curl_errors.h"
@@ -14,6 +18,7 @@ namespace transship::transport {
 namespace {
 
 constexpr std::size_t kMaxIgnoredBody = 64ULL << 10U;
+constexpr std::uint64_t kTellEvery = 1ULL << 20U;
 
 std::chrono::milliseconds head_limit(const Request& request, const Options& options) {
   const auto base = request.first_byte_timeout == Request{}.first_byte_timeout
@@ -101,6 +106,8 @@ std::size_t Transfer::take_body(std::span<const std::byte> bytes) {
   if (!to_sink_) return keep_body(bytes);
   switch (spec_.request->sink->write(bytes)) {
     case Flow::kMoved:
+      if (taken_ / kTellEvery != (taken_ + bytes.size()) / kTellEvery) tell_round_trips();
+      taken_ += bytes.size();
       return bytes.size();
     case Flow::kWait:
       receive_paused_ = true;
@@ -111,6 +118,16 @@ std::size_t Transfer::take_body(std::span<const std::byte> bytes) {
       return 0;
   }
   return 0;
+}
+
+void Transfer::tell_round_trips() {
+  tcp_info tcp{};
+  socklen_t size = sizeof tcp;
+  const auto socket = info<curl_socket_t>(easy, CURLINFO_ACTIVESOCKET);
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &tcp, &size) != 0) return;
+  if (size < offsetof(tcp_info, tcpi_min_rtt) + sizeof tcp.tcpi_min_rtt) return;
+  spec_.request->sink->note({.least = std::chrono::microseconds(tcp.tcpi_min_rtt),
+                             .now = std::chrono::microseconds(tcp.tcpi_rcv_rtt)});
 }
 
 std::size_t Transfer::keep_body(std::span<const std::byte> bytes) {

@@ -76,6 +76,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   void take_header(std::string_view line);
   bool head_complete();
   std::size_t take_body(std::span<const std::byte> bytes);
+  void tell_round_trips();
   std::size_t keep_body(std::span<const std::byte> bytes);
   std::size_t give_body(std::span<std::byte> out);
   std::size_t give_small_body(std::span<std::byte> out);
@@ -97,6 +98,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   void* header_list_ = nullptr;
   std::size_t header_bytes_ = 0;
   std::uint64_t given_ = 0;  ///< Body bytes handed to curl.
+  std::uint64_t taken_ = 0;  ///< By the request's sink.
   Clock::time_point sent_at_{};
   Clock::time_point head_at_{};
   bool head_done_ = false;

@@ -71,6 +71,71 @@ TEST(Blob, A200ToARangeLosesNoByte) {
   }
 }
 
+TEST(Blob, A200ToAnExactRangeIsRefusedAndRemembered) {
+  Rig rig;
+  rig.http.on(Method::kGet, kPath, answer(200, {{"Content-Length", "20"}}, kContent));
+  const auto repository = rig.repository(Access::kPull);
+  EXPECT_TRUE(repository->may_split_reads());
+  rig.run([&]() -> Task<Result<void>> {
+    TextSink sink(co_await current_executor());
+    const auto read =
+        co_await repository->blob(kBlob, {.first = 5, .length = 5, .exact = true}, sink);
+    EXPECT_FALSE(read.has_value());
+    if (!read) EXPECT_EQ(read.error().code, Errc::kRange);
+    EXPECT_EQ(sink.text, "");
+    co_return Result<void>{};
+  });
+  EXPECT_FALSE(repository->may_split_reads());
+}
+
+TEST(Blob, A416ToAnExactRangeIsRemembered) {
+  Rig rig;
+  rig.http.on(Method::kGet, kPath, answer(416));
+  const auto repository = rig.repository(Access::kPull);
+  rig.run([&]() -> Task<Result<void>> {
+    TextSink sink(co_await current_executor());
+    (void)co_await repository->blob(kBlob, {.first = 5, .length = 5, .exact = true}, sink);
+    co_return Result<void>{};
+  });
+  EXPECT_FALSE(repository->may_split_reads());
+}
+
+TEST(Blob, AnotherVersionOfTheContentIsRefused) {
+  Rig rig;
+  rig.http.on(Method::kGet, kPath,
+              answer(200, {{"Content-Length", "20"}, {"ETag", "\"new\""}}, kContent));
+  const auto repository = rig.repository(Access::kPull);
+  rig.run([&]() -> Task<Result<void>> {
+    TextSink sink(co_await current_executor());
+    const auto read = co_await repository->blob(
+        kBlob, {.first = 5, .length = 5, .exact = true, .version = "\"old\""}, sink);
+    EXPECT_FALSE(read.has_value());
+    if (!read) EXPECT_EQ(read.error().code, Errc::kRange);
+    EXPECT_EQ(sink.text, "");
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(rig.http.sent()[0].header("If-Range"), "\"old\"");
+  // It is the content that changed: ranges of other blobs may work.
+  EXPECT_TRUE(repository->may_split_reads());
+}
+
+TEST(Blob, TheSinkLearnsTheStrongETag) {
+  for (const bool strong : {true, false}) {
+    const std::string etag = strong ? "\"v1\"" : "W/\"v1\"";
+    Rig rig;
+    rig.http.on(
+        Method::kGet, kPath,
+        answer(206, {{"Content-Range", "bytes 5-9/20"}, {"ETag", etag}}, kContent.substr(5, 5)));
+    rig.run([&]() -> Task<Result<void>> {
+      TextSink sink(co_await current_executor());
+      const auto read = co_await rig.repository(Access::kPull)->blob(kBlob, {5, 5}, sink);
+      EXPECT_TRUE(read.has_value());
+      EXPECT_EQ(sink.version, strong ? etag : "");
+      co_return Result<void>{};
+    });
+  }
+}
+
 TEST(Blob, AnotherRangeIsRefusedBeforeItsFirstByte) {
   for (const char* header :
        {"bytes 4-9/20", "bytes 5-10/20", "bytes 5-8/20", "junk", "bytes */20"}) {

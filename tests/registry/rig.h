@@ -127,6 +127,7 @@ class TextSink final : public BodySink {
  public:
   explicit TextSink(Executor executor) : executor_(std::move(executor)) {}
   Executor executor() const override { return executor_; }
+  void begin(std::string_view of) override { version = of; }
   Flow write(std::span<const std::byte> bytes) override {
     if (wait_first_ && !waited_) {
       waited_ = true;
@@ -142,6 +143,7 @@ class TextSink final : public BodySink {
   void wait_before_each() { wait_first_ = true; }
 
   std::string text;
+  std::string version;
 
  private:
   Executor executor_;

@@ -32,8 +32,8 @@ Task<Result<void>> BlobWorld::move(oci::Descriptor blob) {
                        .on_detach = [this] { ++detached; }});
   }
   if (on_opened) on_opened();
-  result =
-      co_await engine::transfer_blob(context, source.repository("from"), blob, std::move(uploads));
+  result = co_await engine::transfer_blob(context, traffic, source.repository("from"), blob,
+                                          std::move(uploads));
   co_return Result<void>{};
 }
 

@@ -31,6 +31,7 @@ struct BlobWorld : EngineWorld {
 
   MemoryStore source{"source", clock};
   std::vector<std::unique_ptr<MemoryStore>> targets;
+  engine::SourceTraffic traffic{context.options.source_connections};
   engine::BlobTransferResult result;
   /// Virtual time from the start of the last transfer to the end of each target's part.
   std::vector<Clock::duration> took;

@@ -71,17 +71,25 @@ class Link {
   // Lets others run, and returns when `bytes` have passed.
   Task<Result<void>> carry(std::uint64_t bytes) {
     co_await asio::post(co_await current_executor(), asio::use_awaitable);
-    if (plan_.rate != 0) {
-      const std::chrono::duration<double> cost(static_cast<double>(bytes) /
-                                               static_cast<double>(plan_.rate));
-      free_at_ =
-          std::max(free_at_, plan_.time->now()) + std::chrono::duration_cast<Clock::duration>(cost);
-      TS_CO_TRY(co_await plan_.time->sleep_until(free_at_));
+    const auto own = reserve(bytes, plan_.rate, free_at_);
+    const auto shared = plan_.link == 0 ? own : reserve(bytes, plan_.link, *plan_.link_free_at);
+    if (std::max(own, shared) > plan_.time->now()) {
+      TS_CO_TRY(co_await plan_.time->sleep_until(std::max(own, shared)));
     }
     co_return co_await check_cancelled();
   }
 
  private:
+  // When `bytes` have passed where so many a second do; 0: at once.
+  Clock::time_point reserve(std::uint64_t bytes, std::uint64_t rate, Clock::time_point& free_at) {
+    if (rate == 0) return plan_.time->now();
+    const std::chrono::duration<double> cost(static_cast<double>(bytes) /
+                                             static_cast<double>(rate));
+    free_at =
+        std::max(free_at, plan_.time->now()) + std::chrono::duration_cast<Clock::duration>(cost);
+    return free_at;
+  }
+
   const BodyPlan& plan_;
   Clock::time_point free_at_;
 };
@@ -107,6 +115,9 @@ Task<Result<void>> write_all(BodySink& sink, Woken<BodySink>& woken,
 Task<Result<void>> give(const std::string& content, oci::ByteRange range, BodySink& sink,
                         const BodyPlan& plan, std::uint64_t& moved) {
   Woken<BodySink> woken(sink, co_await current_executor());
+  if (plan.latency != Clock::duration::zero()) {
+    TS_CO_TRY(co_await plan.time->sleep_until(plan.time->now() + plan.latency));
+  }
   Link link(plan);
   std::vector<std::byte> piece(plan.piece);
   while (true) {

@@ -13,6 +13,9 @@ namespace transship::test {
 struct BodyPlan {
   std::size_t piece = 64U << 10U;
   std::uint64_t rate = 0;  ///< Bytes a second; 0: at once.
+  std::uint64_t link = 0;  ///< Bytes a second of all bodies that share `link_free_at`; 0: no limit.
+  Clock::time_point* link_free_at = nullptr;
+  Clock::duration latency{};  ///< Before the first byte.
   TimeSource* time = nullptr;
   std::optional<Fault> fault;
 };

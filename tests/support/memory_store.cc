@@ -109,11 +109,19 @@ std::optional<Error> MemoryRepository::refused(const std::optional<Fault>& fault
 Task<Result<void>> MemoryRepository::blob(const oci::Descriptor& blob, oci::ByteRange range,
                                           BodySink& sink) {
   ++counts_.blob_get;
-  Call call{.step = Step::kBlobGet, .what = blob.digest.to_string(), .first = range.first};
+  Call call{.step = Step::kBlobGet,
+            .what = blob.digest.to_string(),
+            .first = range.first,
+            .exact = range.exact};
   const auto fault = store_.strike(call.step, name_, call.what);
   Result<void> result;
   const auto found = blobs_.find(blob.digest);
-  if (const auto error = refused(fault)) {
+  const std::string version = store_.options.version;
+  if (!version.empty()) sink.begin(version);
+  if (store_.options.round_trips.now.count() != 0) sink.note(store_.options.round_trips);
+  if (range.exact && !range.version.empty() && range.version != version) {
+    result = fail(Errc::kRange, "the content has another version");
+  } else if (const auto error = refused(fault)) {
     result = std::unexpected(*error);
   } else if (found == blobs_.end()) {
     result = fail(Errc::kNotFound, "no such blob: " + call.what);
@@ -133,8 +141,13 @@ Task<Result<void>> MemoryRepository::blob(const oci::Descriptor& blob, oci::Byte
 
 BodyPlan MemoryRepository::plan(const std::optional<Fault>& fault, bool reading) const {
   const MemoryOptions& options = store_.options;
+  std::uint64_t rate = reading ? options.read_rate : options.write_rate;
+  if (fault && fault->kind == Fault::Kind::kSlow) rate = fault->after;
   return {.piece = options.piece,
-          .rate = reading ? options.read_rate : options.write_rate,
+          .rate = rate,
+          .link = reading ? options.read_link : 0,
+          .link_free_at = &store_.link_free_at_,
+          .latency = reading ? options.read_latency : std::chrono::milliseconds(0),
           .time = &store_.time_,
           .fault = fault};
 }

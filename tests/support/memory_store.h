@@ -42,6 +42,7 @@ struct Fault {
     kLong,        ///< (kBlobGet) More bytes than were asked for.
     kLoseAnswer,  ///< (kUpload, kPutManifest) It is done, and then `error`.
     kStall,       ///< (bodies) After `after` bytes nothing moves until the call is cancelled.
+    kSlow,        ///< (bodies) At `after` bytes a second.
     kLie          ///< (kUploadStatus) The offset is said to be `after`.
   };
   Step step = Step::kBlobGet;
@@ -59,13 +60,18 @@ struct MemoryOptions {
   bool verifies_blobs = true;   ///< false: commits whatever has the announced size.
   bool checks_children = true;  ///< Manifest PUTs need their blobs and children.
   bool mounts = true;
-  bool keeps_sessions = true;       ///< A broken upload can be gone on with.
-  std::uint64_t session_step = 1;   ///< ...from a multiple of this.
-  bool referrers_api = true;        ///< false: fallback tags only.
-  bool immutable_tags = false;      ///< kConflict when a tag would move.
-  std::size_t piece = 64U << 10U;   ///< Bytes per write or read of a body.
-  std::uint64_t read_rate = 0;      ///< Bytes a second of each blob GET, by the clock; 0: at once.
-  std::uint64_t write_rate = 0;     ///< The same of each upload.
+  bool keeps_sessions = true;      ///< A broken upload can be gone on with.
+  std::uint64_t session_step = 1;  ///< ...from a multiple of this.
+  bool referrers_api = true;       ///< false: fallback tags only.
+  bool immutable_tags = false;     ///< kConflict when a tag would move.
+  std::size_t piece = 64U << 10U;  ///< Bytes per write or read of a body.
+  std::uint64_t read_rate = 0;     ///< Bytes a second of each blob GET, by the clock; 0: at once.
+  std::uint64_t read_link = 0;     ///< Bytes a second of all blob GETs together; 0: no limit.
+  std::chrono::milliseconds read_latency{0};  ///< From a blob GET to its first byte.
+  std::uint64_t write_rate = 0;               ///< The same of each upload.
+  RoundTrips round_trips{};                   ///< Of blob GETs, told at the start.
+  bool splits = true;                         ///< Blobs may be read in several ranges at once.
+  std::string version{};            ///< What blob GETs call their content; empty: nothing.
   std::size_t tags_per_page = 100;  ///< Of tag lists.
   bool lists_digests = false;       ///< `tags_with_digests` has some.
   std::size_t list_end = 0;         ///< Lists are cut behind so many tags; 0: never.
@@ -81,6 +87,7 @@ struct Call {
   std::optional<Errc> failed{};
   std::uint64_t bytes = 0;  ///< Of its body, moved.
   std::uint64_t first = 0;  ///< Where its body started.
+  bool exact = false;       ///< (kBlobGet) Only that range would do.
   std::string note{};  ///< kStartUpload: "mounted", "present", "opened"; kPutManifest: the digest.
 };
 
@@ -126,6 +133,7 @@ class MemoryStore {
   std::vector<Armed> faults_;
   std::map<std::string, std::unique_ptr<MemoryRepository>> repositories_;
   std::uint64_t next_session_ = 0;
+  Clock::time_point link_free_at_{};  ///< Of all reads.
 };
 
 class MemoryRepository final : public oci::TargetRepository {
@@ -157,6 +165,7 @@ class MemoryRepository final : public oci::TargetRepository {
   Task<Result<oci::Manifest>> manifest(oci::ManifestName name) override;
   Task<Result<void>> blob(const oci::Descriptor& blob, oci::ByteRange range,
                           BodySink& sink) override;
+  bool may_split_reads() const override { return store_.options.splits; }
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override;
   Task<Result<oci::TagPage>> tags_with_digests(std::optional<std::string> cursor) override;
   Task<Result<oci::Referrers>> referrers(const oci::Digest& subject) override;

@@ -1,0 +1,119 @@
+#include "engine/range_plan.h"
+
+#include <algorithm>
+
+namespace transship::engine {
+
+namespace {
+
+// Spans in beats. A doubled rate shows at once; 10 % only over some time.
+constexpr int kQuick = 2;
+constexpr int kSure = 6;
+constexpr double kDoubtless = 1.5;
+constexpr double kPays = 1.1;
+constexpr double kGrowing = 1.15;
+constexpr std::size_t kHeldUpForGood = 20;
+
+}  // namespace
+
+Clock::duration RangePlan::beat_of(Clock::duration latency) {
+  return std::clamp<Clock::duration>(latency / 2, kBeat, std::chrono::milliseconds(500));
+}
+
+bool RangePlan::worth(std::uint64_t bytes_left) const {
+  constexpr std::uint64_t kLeast = 16ULL << 20U;
+  return bytes_left >= kLeast && static_cast<double>(bytes_left) >= rate_;
+}
+
+void RangePlan::change_to(Phase phase, std::size_t wanted) {
+  phase_ = phase;
+  wanted_ = wanted;
+  points_.clear();
+}
+
+// Bytes a second over `span`, which ended `ago`; nothing while that is not known.
+std::optional<double> RangePlan::rate_over(Clock::duration span, Clock::duration ago) const {
+  if (points_.empty()) return std::nullopt;
+  const Clock::time_point end = points_.back().at - ago;
+  const Point* last = nullptr;
+  const Point* first = nullptr;
+  for (const Point& point : points_) {
+    if (point.at <= end) last = &point;
+    if (point.at <= end - span) first = &point;
+  }
+  if (first == nullptr || last->at == first->at) return std::nullopt;
+  return static_cast<double>(last->received - first->received) /
+         std::chrono::duration<double>(last->at - first->at).count();
+}
+
+void RangePlan::advance(const Sample& sample) {
+  held_up_ = sample.held_up ? held_up_ + 1 : 0;
+  // The source could give more, so a further connection gains nothing; or other transfers read too,
+  // and there is nothing to try until they end.
+  if (held_up_ != 0 || sample.open > wanted_) {
+    points_.clear();
+    if (phase_ == Phase::kTrying) change_to(Phase::kSettling, wanted_ - 1);
+    if (held_up_ >= kHeldUpForGood) wanted_ = 1;
+    return;
+  }
+  if (sample.flowing < wanted_) {
+    points_.clear();
+    if (phase_ == Phase::kTrying && sample.at - tried_at_ > 40 * sample.beat) drop(sample.at);
+    return;
+  }
+  points_.push_back({sample.at, sample.received});
+  while (points_.front().at < sample.at - 4 * kSure * sample.beat) points_.pop_front();
+  switch (phase_) {
+    case Phase::kSettling:
+      return watch(sample);
+    case Phase::kTrying:
+      return judge(sample);
+    case Phase::kContent:
+      rate_ = rate_over(kSure * sample.beat, {}).value_or(rate_);
+      if (sample.at >= again_at_) change_to(Phase::kSettling, wanted_);
+  }
+}
+
+// Waits until the rate grows no more, then tries one more connection.
+void RangePlan::watch(const Sample& sample) {
+  const Clock::duration span = (wanted_ == 1 ? kQuick : kSure) * sample.beat;
+  const auto now = rate_over(span, {});
+  const auto then = rate_over(kQuick * sample.beat, span);
+  if (now) rate_ = *now;
+  if (!now || !then || *then <= 0 || *now > *then * kGrowing) return;
+  if (wanted_ >= most_ || !sample.may_add || sample.queued) return;
+  // Alone, a peak is what the path can carry; of several, only the mean counts.
+  baseline_ = wanted_ == 1 ? std::max(*now, *then) : *now;
+  tried_at_ = sample.at;
+  change_to(Phase::kTrying, wanted_ + 1);
+}
+
+void RangePlan::judge(const Sample& sample) {
+  const auto quick = rate_over(kQuick * sample.beat, {});
+  const auto sure = rate_over(kSure * sample.beat, {});
+  if (quick) rate_ = *quick;
+  if (quick && *quick >= baseline_ * kDoubtless) return keep();
+  if (sure && *sure >= baseline_ * kPays) return keep();
+  if (points_.back().at - points_.front().at < 3 * kSure * sample.beat) return;
+  drop(sample.at);
+}
+
+void RangePlan::keep() { change_to(Phase::kSettling, wanted_); }
+
+void RangePlan::drop(Clock::time_point now) {
+  change_to(Phase::kContent, wanted_ - 1);
+  again_at_ = now + pause_;
+  pause_ *= 2;
+}
+
+bool ConnectionPace::measure(double now, double siblings) {
+  constexpr double kStarved = 1.0 / 20;
+  constexpr std::size_t kTimes = 3;
+  rate = now;
+  starved = now < siblings * kStarved ? starved + 1 : 0;
+  if (starved < kTimes) return false;
+  starved = 0;
+  return true;
+}
+
+}  // namespace transship::engine

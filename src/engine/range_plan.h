@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "base/clock.h"
+
+namespace transship::engine {
+
+/// How many connections should read from one source (design 5, ranges).
+///
+/// One at first. While bytes come as fast as they are taken, their rate has stopped growing, and
+/// the way does not queue them already, a further connection is tried; it stays if all together
+/// then bring at least 10 % more. Where it does not pay, the next try waits 30 s, then twice as
+/// long each time. Pure arithmetic over the samples it is given; a *beat* is their distance, longer
+/// on longer paths.
+class RangePlan {
+ public:
+  /// `most`: connections; 1: never a further one.
+  explicit RangePlan(std::size_t most) : most_(most) {}
+
+  struct Sample {
+    Clock::time_point at;
+    std::uint64_t received = 0;    ///< By all connections, ever.
+    std::size_t open = 0;          ///< Connections that read, or are about to.
+    std::size_t flowing = 0;       ///< Those of them that have given bytes.
+    bool held_up = false;          ///< Bytes waited: for targets, for memory.
+    bool may_add = false;          ///< A further connection has something to read.
+    bool queued = false;           ///< The way is full, as far as its round trips tell.
+    Clock::duration beat = kBeat;  ///< See `beat_of`.
+  };
+  void advance(const Sample& sample);
+
+  /// Connections, all transfers from this source together.
+  std::size_t wanted() const { return wanted_; }
+  /// Bytes a second of late; 0: not known.
+  double rate() const { return rate_; }
+  /// Enough is left for a further connection to pay for its start.
+  bool worth(std::uint64_t bytes_left) const;
+
+  static constexpr Clock::duration kBeat = std::chrono::milliseconds(50);
+  /// `latency`: from a request to its first byte, at least one round trip.
+  static Clock::duration beat_of(Clock::duration latency);
+
+ private:
+  enum class Phase : std::uint8_t { kSettling, kTrying, kContent };
+  struct Point {
+    Clock::time_point at;
+    std::uint64_t received;
+  };
+
+  void watch(const Sample& sample);
+  void judge(const Sample& sample);
+  void keep();
+  void drop(Clock::time_point now);
+  void change_to(Phase phase, std::size_t wanted);
+  std::optional<double> rate_over(Clock::duration span, Clock::duration ago) const;
+
+  std::size_t most_;
+  std::size_t wanted_ = 1;
+  Phase phase_ = Phase::kSettling;
+  double baseline_ = 0;  ///< Without the connection that is being tried.
+  double rate_ = 0;
+  std::size_t held_up_ = 0;  ///< Samples in a row.
+  Clock::time_point tried_at_{};
+  Clock::time_point again_at_{};
+  Clock::duration pause_ = std::chrono::seconds(30);
+  std::deque<Point> points_;  ///< Since anything last changed; bounded in time.
+};
+
+/// How long one connection has brought how much, for comparison with its siblings.
+struct ConnectionPace {
+  double rate = 0;          ///< Bytes a second when last measured; 0: not known.
+  std::size_t starved = 0;  ///< Measures in a row far below its siblings.
+
+  /// Takes a measure. True: below 1/20 of the siblings' rate three times in a row: better broken
+  /// and asked again.
+  bool measure(double now, double siblings);
+};
+
+}  // namespace transship::engine
