@@ -4,126 +4,13 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "cli/argument_groups.h"
 #include "cli/exit_codes.h"
 #include "cli/version.h"
 
 namespace transship::cli {
 
 namespace {
-
-constexpr std::string_view kGroupNetwork = "Network";
-
-// "128MiB", "64m", "1GiB", plain bytes.
-std::string parse_size(const std::string& text, std::uint64_t& out) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  std::string unit = text.substr(digits);
-  std::ranges::transform(unit, unit.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (unit.ends_with("ib")) unit.resize(unit.size() - 2);
-  const std::map<std::string, unsigned> shifts = {
-      {"", 0}, {"b", 0}, {"k", 10}, {"m", 20}, {"g", 30}};
-  const auto shift = shifts.find(unit);
-  if (digits == 0 || digits > 12 || shift == shifts.end()) {
-    return "'" + text + "' is no size: write bytes, or a number with KiB, MiB or GiB";
-  }
-  const std::uint64_t count = std::stoull(text.substr(0, digits));
-  if (count > (std::uint64_t{1} << 62U) >> shift->second) return "'" + text + "' is too large";
-  out = count << shift->second;
-  return {};
-}
-
-void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
-              const std::string& help) {
-  app->add_option_function<std::string>(
-         name,
-         [&value](const std::string& text) {
-           if (auto wrong = parse_size(text, value); !wrong.empty()) {
-             throw CLI::ValidationError(wrong);
-           }
-         },
-         help)
-      ->type_name("SIZE");
-}
-
-// "90s", "15m", "8h", "1h30m".
-std::string parse_duration(std::string_view text, std::chrono::milliseconds& out) {
-  const std::string wrong = "'" + std::string(text) + "' is no duration: write 90s, 15m or 8h";
-  std::int64_t sum = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-    if (digits == 0 || digits > 9 || digits == rest.size()) return wrong;
-    const char unit = rest[digits];
-    const std::int64_t seconds = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
-    if (seconds == 0) return wrong;
-    sum += std::stoll(std::string(rest.substr(0, digits))) * seconds;
-    rest.remove_prefix(digits + 1);
-  }
-  if (sum == 0) return wrong;
-  out = std::chrono::seconds(sum);
-  return {};
-}
-
-void add_duration(CLI::App* app, const std::string& name,
-                  std::optional<std::chrono::milliseconds>& value, const std::string& help) {
-  app->add_option_function<std::string>(
-         name,
-         [&value](const std::string& text) {
-           std::chrono::milliseconds parsed{};
-           if (auto wrong = parse_duration(text, parsed); !wrong.empty()) {
-             throw CLI::ValidationError(wrong);
-           }
-           value = parsed;
-         },
-         help)
-      ->type_name("TIME");
-}
-
-void add_common(CLI::App* app, CommonArguments& common) {
-  app->add_flag("--json", common.json, "Print the result as JSON on standard output");
-  app->add_flag("-q,--quiet", common.quiet, "No progress, no summary; errors only");
-  app->add_flag("-v,--verbose", common.verbose, "Say more; twice: every request");
-  app->add_option("--state", common.state_dir,
-                  "Directory for state (default: $XDG_STATE_HOME/transship)")
-      ->type_name("DIR");
-}
-
-void add_network(CLI::App* app, NetworkArguments& network) {
-  const auto group = std::string(kGroupNetwork);
-  app->add_option("--ca", network.ca, "PEM file of authorities to trust beside the system's")
-      ->type_name("FILE")
-      ->group(group);
-  app->add_option("--cert", network.cert, "PEM file of the client certificate")
-      ->type_name("FILE")
-      ->group(group);
-  app->add_option("--key", network.key, "PEM file of the client certificate's key")
-      ->type_name("FILE")
-      ->group(group);
-  app->add_option("--plain-http", network.plain_http,
-                  "Speak plain HTTP to this host (host or host:port); can be repeated. "
-                  "Loopback hosts are tried with TLS first, then without, by themselves")
-      ->type_name("HOST")
-      ->group(group);
-  app->add_option("--allow-private-redirects", network.allow_private_redirects,
-                  "Follow redirects of this public host to private addresses (storage on a "
-                  "private link); can be repeated")
-      ->type_name("HOST")
-      ->group(group);
-  app->add_option("--authfile", network.auth_file,
-                  "Credential file, instead of docker's and podman's")
-      ->type_name("FILE")
-      ->group(group);
-  app->add_option("--max-connections", network.max_connections, "Connections per host, at most")
-      ->check(CLI::Range(1, 4096))
-      ->group(group);
-  add_size(app, "--memory", network.memory_bytes,
-           "Bound on resident memory (default 128MiB; at least 32MiB)");
-  add_size(app, "--max-manifest-size", network.max_manifest_bytes,
-           "Manifests above this are refused (default 4MiB)");
-  app->add_option("--shards", network.shards, "Event loops (default: one per usable CPU)")
-      ->check(CLI::Range(1, 64))
-      ->group(group);
-}
 
 CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) {
   auto* c = app.add_subcommand(
@@ -139,6 +26,7 @@ CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) 
   c->add_option("--platform", copy.platforms,
                 "Only these platforms of an index (changes its digest); can be repeated")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("OS/ARCH[/VARIANT]");
   c->add_option("--overwrite", copy.overwrite, "Target tags that exist with another digest")
       ->check(CLI::IsMember({"always", "never"}));
@@ -163,7 +51,9 @@ void add_selection(CLI::App* app, SyncArguments& sync) {
   app->add_option("-c,--config", sync.file, "TOML file of registries and jobs")
       ->required()
       ->type_name("FILE");
-  app->add_option("--job", sync.jobs, "Only this job; can be repeated")->type_name("NAME");
+  app->add_option("--job", sync.jobs, "Only this job; can be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
 }
 
 void add_pass(CLI::App* app, SyncArguments& sync, CommonArguments& common) {
@@ -264,6 +154,57 @@ void add_show(CLI::App& app, ShowArguments& show, CommonArguments& common) {
   t->footer("Example:\n  transship tree eu.example.com/team/app:1.2");
 }
 
+void add_comparison(CLI::App* app, CompareArguments& compare, CommonArguments& common) {
+  app->add_option("SRC", compare.source, "host/repo:tag, host/repo@digest or oci:DIR[:name]");
+  app->add_option("DST", compare.targets, "The same forms; they are shown side by side");
+  app->add_option("-c,--config", compare.file, "Compare what the jobs of this TOML file select")
+      ->type_name("FILE");
+  app->add_option("--job", compare.jobs, "Only this job; can be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  app->add_flag("--all-tags", compare.all_tags,
+                "Every tag of the source's repository, and tags that only a target has");
+  app->add_option("--referrers", compare.referrers,
+                  "Signatures, SBOMs and other referrers: all, none, or artifact types with commas")
+      ->type_name("all|none|TYPE,...");
+  app->add_option("--platform", compare.platforms,
+                  "The targets have only these platforms of an index; can be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("OS/ARCH[/VARIANT]");
+  app->add_flag("--ignore-extra", compare.ignore_extra, "What only a target has is no difference");
+  app->add_option("--report", compare.report_file, "Write the result as JSON to this file")
+      ->type_name("FILE");
+  add_common(app, common);
+  add_network(app, compare.network);
+}
+
+void add_compare(CLI::App& app, CompareArguments& compare, CommonArguments& common) {
+  constexpr const char* kEnds =
+      "Ends with 0 when all is equal, 3 when something differs, 1 when something could not be "
+      "asked, 2 for usage, 130 or 143 by signal.";
+  auto* d = app.add_subcommand("diff", "Compare targets with a source, by digest: what is missing");
+  d->add_flag("--deep", compare.deep,
+              "Children of indexes and nested referrers too: the source's manifests are read. "
+              "Without it: tags, and what refers to equal roots, by HEAD and list alone");
+  add_comparison(d, compare, common);
+  d->footer(std::string("Examples:\n"
+                        "  transship diff hub.example.com/team/app:1.2 "
+                        "eu.example.com/team/app:1.2 us.example.com/team/app:1.2\n"
+                        "  transship diff -c jobs.toml --job production --json\n") +
+            kEnds);
+  auto* v = app.add_subcommand("verify", "Walk a whole graph: what a target lacks, down to blobs");
+  v->add_flag("--deep", compare.deep,
+              "Read and hash the targets' content; without it blobs are asked for by HEAD");
+  add_comparison(v, compare, common);
+  v->footer(std::string("Examples:\n"
+                        "  transship verify hub.example.com/team/app:1.2 "
+                        "eu.example.com/team/app:1.2\n"
+                        "  transship verify --deep --all-tags hub.example.com/team/app "
+                        "oci:/media/usb/app\n") +
+            kEnds);
+}
+
 void add_completion(CLI::App& app, CompletionArguments& completion) {
   auto* shell = app.add_subcommand("completion", "Print a completion script for a shell");
   shell->add_option("SHELL", completion.shell, "bash, zsh or fish")
@@ -282,6 +223,7 @@ struct CommandLine {
   Arguments out;
   CopyArguments copy;
   SyncArguments sync;
+  CompareArguments compare;
   ServeArguments serve;
   LoginArguments login;
   ShowArguments show;
@@ -293,6 +235,7 @@ struct CommandLine {
     app.footer("`transship COMMAND --help` has an example of each command.");
     add_copy(app, copy, out.common);
     add_sync(app, sync, out.common);
+    add_compare(app, compare, out.common);
     add_serve(app, serve, out.common);
     add_login(app, login, out.common);
     add_show(app, show, out.common);
@@ -308,6 +251,10 @@ struct CommandLine {
       sync.plan = name == "plan";
       sync.check_only = name == "config";
       out.command = std::move(sync);
+    }
+    if (name == "diff" || name == "verify") {
+      compare.verify = name == "verify";
+      out.command = std::move(compare);
     }
     if (name == "serve") out.command = std::move(serve);
     if (name == "login" || name == "logout") {

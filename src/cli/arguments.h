@@ -58,6 +58,22 @@ struct SyncArguments {
   std::string report_file;
 };
 
+/// diff and verify.
+struct CompareArguments {
+  NetworkArguments network;
+  std::string source;
+  std::vector<std::string> targets;
+  std::string file;  ///< In place of source and targets: jobs.
+  std::vector<std::string> jobs;
+  bool all_tags = false;
+  bool deep = false;
+  bool verify = false;
+  bool ignore_extra = false;
+  std::string referrers = "all";
+  std::vector<std::string> platforms;
+  std::string report_file;
+};
+
 struct ServeArguments {
   std::string directory;
   std::string listen = "127.0.0.1:5000";
@@ -91,8 +107,8 @@ struct CompletionArguments {
 
 struct Arguments {
   CommonArguments common;
-  std::variant<CopyArguments, SyncArguments, ServeArguments, LoginArguments, ShowArguments,
-               CompletionArguments>
+  std::variant<CopyArguments, SyncArguments, CompareArguments, ServeArguments, LoginArguments,
+               ShowArguments, CompletionArguments>
       command;
 };
 

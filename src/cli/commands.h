@@ -8,6 +8,7 @@ namespace transship::cli {
 
 int run_copy(const CommonArguments& common, const CopyArguments& arguments);
 int run_sync(const CommonArguments& common, const SyncArguments& arguments);
+int run_compare(const CommonArguments& common, const CompareArguments& arguments);
 int run_serve(const CommonArguments& common, const ServeArguments& arguments);
 int run_login(const CommonArguments& common, const LoginArguments& arguments);
 int run_show(const CommonArguments& common, const ShowArguments& arguments);

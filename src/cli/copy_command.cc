@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/task_group.h"
 #include "base/text.h"
+#include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/program.h"
@@ -28,23 +29,8 @@ Result<engine::CopyOptions> copy_options(const CopyArguments& arguments) {
   engine::CopyOptions options;
   options.overwrite = arguments.overwrite == "always";
   options.dry_run = arguments.dry_run;
-  using Which = engine::ReferrerChoice::Which;
-  if (arguments.referrers == "none") {
-    options.referrers.which = Which::kNone;
-  } else if (arguments.referrers != "all") {
-    options.referrers.which = Which::kTypes;
-    for (const auto type : split(arguments.referrers, ',')) {
-      if (trim(type).empty()) {
-        return fail(Errc::kInvalidArgument,
-                    "--referrers: an empty artifact type in '" + arguments.referrers + "'");
-      }
-      options.referrers.types.emplace_back(trim(type));
-    }
-  }
-  for (const auto& text : arguments.platforms) {
-    TS_TRY(auto platform, oci::Platform::parse(text));
-    options.platforms.push_back(std::move(platform));
-  }
+  TS_TRY(options.referrers, referrer_choice(arguments.referrers));
+  TS_TRY(options.platforms, platforms(arguments.platforms));
   return options;
 }
 

@@ -36,6 +36,8 @@ int run(const Arguments& arguments) {
         using Command = std::decay_t<decltype(command)>;
         if constexpr (std::is_same_v<Command, CopyArguments>) return run_copy(common, command);
         if constexpr (std::is_same_v<Command, SyncArguments>) return run_sync(common, command);
+        if constexpr (std::is_same_v<Command, CompareArguments>)
+          return run_compare(common, command);
         if constexpr (std::is_same_v<Command, ServeArguments>) return run_serve(common, command);
         if constexpr (std::is_same_v<Command, LoginArguments>) return run_login(common, command);
         if constexpr (std::is_same_v<Command, ShowArguments>) return run_show(common, command);

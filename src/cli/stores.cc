@@ -172,6 +172,11 @@ std::chrono::nanoseconds Stores::held_back(const std::string& host) const {
 
 Task<Result<std::unique_ptr<oci::SourceRepository>>> Stores::source(
     const oci::Reference& reference) {
+  co_return co_await existing_target(reference);
+}
+
+Task<Result<std::unique_ptr<oci::TargetRepository>>> Stores::existing_target(
+    const oci::Reference& reference) {
   if (const auto* remote = std::get_if<oci::RegistryReference>(&reference)) {
     co_return registry(remote->host).repository(remote->repository, registry::Access::kPull);
   }

@@ -39,6 +39,9 @@ class Stores {
 
   /// A repository, or a layout, to read from. For layouts this touches the disk.
   Task<Result<std::unique_ptr<oci::SourceRepository>>> source(const oci::Reference& reference);
+  /// A target that is only looked at: nothing is made, nothing may be written.
+  Task<Result<std::unique_ptr<oci::TargetRepository>>> existing_target(
+      const oci::Reference& reference);
   /// One to write to; a layout is made when it is not there.
   Task<Result<std::unique_ptr<oci::TargetRepository>>> target(const oci::Reference& reference);
 

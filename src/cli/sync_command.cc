@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/task_group.h"
+#include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/program.h"
@@ -12,7 +13,6 @@
 #include "cli/sync_stores.h"
 #include "cli/target_board.h"
 #include "engine/sync.h"
-#include "registry/profile.h"
 #include "storage/journal.h"
 
 namespace transship::cli {
@@ -21,40 +21,6 @@ namespace {
 
 using storage::JobLock;
 using storage::Journal;
-
-Result<void> check_profiles(const config::Config& config) {
-  for (const auto& [host, registry] : config.registries) {
-    if (registry.profile.empty() || registry::profile_by_name(registry.profile) != nullptr)
-      continue;
-    return fail(Errc::kInvalidArgument, fmt::format("{}: registry.\"{}\".profile: no profile is "
-                                                    "called '{}'",
-                                                    config.file, host, registry.profile));
-  }
-  return {};
-}
-
-// The jobs that were asked for, in the order of the file.
-Result<std::vector<engine::SyncJob>> chosen_jobs(const config::Config& config,
-                                                 const std::vector<std::string>& names) {
-  TS_TRY(check_profiles(config));
-  std::vector<engine::SyncJob> out;
-  for (const std::string& name : names) {
-    if (std::ranges::find(config.jobs, name, &config::JobConfig::name) == config.jobs.end()) {
-      return fail(Errc::kInvalidArgument, "--job " + name + ": no such job in " + config.file);
-    }
-  }
-  for (const config::JobConfig& job : config.jobs) {
-    if (!names.empty() && std::ranges::find(names, job.name) == names.end()) continue;
-    Result<engine::SyncJob> made = sync_job(job);
-    if (!made) {
-      Error error = std::move(made).error().within(config.file + ": job " + job.name);
-      error.code = Errc::kInvalidArgument;
-      return std::unexpected(std::move(error));
-    }
-    out.push_back(std::move(*made));
-  }
-  return out;
-}
 
 class SyncRun {
  public:

@@ -78,7 +78,7 @@ std::unique_ptr<oci::SourceRepository> RegistryPlaces::source(const oci::Reposit
 
 std::unique_ptr<oci::TargetRepository> RegistryPlaces::target(std::size_t index,
                                                               const oci::RepositoryName& name) {
-  return stores_.registry(job_.targets[index].store).repository(name, registry::Access::kPush);
+  return stores_.registry(job_.targets[index].store).repository(name, access_);
 }
 
 oci::RequestCounts RegistryPlaces::counts(const std::string& store) {

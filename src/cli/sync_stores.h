@@ -13,7 +13,10 @@ namespace transship::cli {
 /// The registries of one job, as a pass wants them.
 class RegistryPlaces final : public engine::SyncStores {
  public:
-  RegistryPlaces(Stores& stores, const engine::SyncJob& job) : stores_(stores), job_(job) {}
+  /// `access`: what the targets are opened for.
+  RegistryPlaces(Stores& stores, const engine::SyncJob& job,
+                 registry::Access access = registry::Access::kPush)
+      : stores_(stores), job_(job), access_(access) {}
 
   Task<Result<Page>> catalog(std::optional<std::string> cursor) override;
   std::unique_ptr<oci::SourceRepository> source(const oci::RepositoryName& name) override;
@@ -25,6 +28,7 @@ class RegistryPlaces final : public engine::SyncStores {
  private:
   Stores& stores_;
   const engine::SyncJob& job_;
+  registry::Access access_;
 };
 
 /// A job of the configuration as the engine takes it. Errors name the job.

@@ -18,42 +18,6 @@ bool contains(const Range& range, const Value& value) {
 
 }  // namespace
 
-bool wanted(const ReferrerChoice& choice, std::string_view artifact_type) {
-  switch (choice.which) {
-    case ReferrerChoice::Which::kAll:
-      return true;
-    case ReferrerChoice::Which::kNone:
-      return false;
-    case ReferrerChoice::Which::kTypes:
-      return contains(choice.types, artifact_type);
-  }
-  return false;
-}
-
-bool wanted_suffix(const ReferrerChoice& choice, std::string_view suffix) {
-  if (choice.which != ReferrerChoice::Which::kTypes) {
-    return choice.which == ReferrerChoice::Which::kAll;
-  }
-  struct Row {
-    std::string_view suffix, type;
-  };
-  static constexpr Row kRows[] = {
-      {".sig", "application/vnd.dev.cosign.simplesigning.v1+json"},
-      {".sig", "application/vnd.dev.cosign.artifact.sig.v1+json"},
-      {".att", "application/vnd.dsse.envelope.v1+json"},
-      {".att", "application/vnd.in-toto+json"},
-      {".sbom", "application/spdx+json"},
-      {".sbom", "text/spdx+json"},
-      {".sbom", "text/spdx"},
-      {".sbom", "application/vnd.cyclonedx+json"},
-      {".sbom", "application/vnd.cyclonedx+xml"},
-      {".sbom", "application/vnd.syft+json"},
-  };
-  return std::ranges::any_of(kRows, [&](const Row& row) {
-    return row.suffix == suffix && contains(choice.types, row.type);
-  });
-}
-
 Evidence::Evidence(RunState& run, SourceView& source, ManifestCommit& commits, GraphWalk& walk,
                    const CopyOptions& options)
     : run_(run),
@@ -91,9 +55,10 @@ Evidence::Deliveries Evidence::receivers() const {
 }
 
 Task<Result<void>> Evidence::gather(Node* node) {
-  Result<std::vector<oci::Descriptor>> list = co_await listed(*node);
+  const oci::Digest digest = node->descriptor.digest;
+  auto list = co_await wanted_referrers(source_, options_.referrers, digest);
   Result<std::vector<std::string>> tags = fail(Errc::kCancelled, "cancelled");
-  if (list) tags = co_await tagged(*node);
+  if (list) tags = co_await wanted_digest_tags(source_, options_.referrers, digest);
   if (!list || !tags) {
     Error error = list ? std::move(tags).error() : std::move(list).error();
     for (Delivery* delivery : receivers()) delivery->fail_with(error);
@@ -105,32 +70,6 @@ Task<Result<void>> Evidence::gather(Node* node) {
   for (std::string& tag : *tags) walk_.spawn(bring_tag(node, std::move(tag)));
   if (list->empty()) co_return Result<void>{};
   co_return co_await bring_referrers(node, std::move(*list));
-}
-
-Task<Result<std::vector<oci::Descriptor>>> Evidence::listed(const Node& node) {
-  TS_CO_TRY(std::vector<oci::Descriptor> all, co_await source_.referrers(node.descriptor.digest));
-  std::vector<oci::Descriptor> out;
-  for (oci::Descriptor& one : all) {
-    if (options_.referrers.which == ReferrerChoice::Which::kTypes && one.artifact_type.empty()) {
-      // Lists may leave the type out (fallback indexes of older tools).
-      auto read = co_await source_.manifest(oci::ManifestName::by_digest(one.digest));
-      if (!read && read.error().code != Errc::kNotFound) {
-        co_return std::unexpected(std::move(read).error());
-      }
-      if (read) one.artifact_type = (*read)->artifact_type;
-    }
-    if (wanted(options_.referrers, one.artifact_type)) out.push_back(std::move(one));
-  }
-  co_return out;
-}
-
-Task<Result<std::vector<std::string>>> Evidence::tagged(const Node& node) {
-  TS_CO_TRY(std::vector<std::string> all, co_await source_.digest_tags(node.descriptor.digest));
-  std::erase_if(all, [&](const std::string& tag) {
-    const auto parsed = oci::parse_digest_tag(tag);
-    return !parsed || !wanted_suffix(options_.referrers, parsed->suffix);
-  });
-  co_return all;
 }
 
 // --- referrers by `subject`

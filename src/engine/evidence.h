@@ -1,23 +1,13 @@
 #pragma once
 
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/copy.h"
+#include "engine/evidence_lists.h"
 #include "engine/graph_walk.h"
 
 namespace transship::engine {
-
-/// Whether a referrer of `artifact_type` is asked for.
-bool wanted(const ReferrerChoice& choice, std::string_view artifact_type);
-
-/// The same for a cosign digest tag, which has a suffix in place of a type. With a list of types:
-/// ".sig" goes with application/vnd.dev.cosign.simplesigning.v1+json and
-/// application/vnd.dev.cosign.artifact.sig.v1+json; ".att" with
-/// application/vnd.dsse.envelope.v1+json and application/vnd.in-toto+json; ".sbom" with the SPDX,
-/// CycloneDX and Syft types; other suffixes with nothing.
-bool wanted_suffix(const ReferrerChoice& choice, std::string_view suffix);
 
 /// Brings what refers to an artifact: for every manifest the walk meets, its referrers (by API or
 /// fallback tag, nested) and its digest tags (protocol.md 3). Each manifest is looked at once, so
@@ -39,8 +29,6 @@ class Evidence {
   using Deliveries = GraphWalk::Deliveries;
 
   [[nodiscard]] Task<Result<void>> gather(Node* node);
-  [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> listed(const Node& node);
-  [[nodiscard]] Task<Result<std::vector<std::string>>> tagged(const Node& node);
   [[nodiscard]] Task<Result<void>> bring_referrers(Node* subject,
                                                    std::vector<oci::Descriptor> list);
   [[nodiscard]] Task<Result<void>> ask_target(const oci::Digest& subject, Delivery* delivery,

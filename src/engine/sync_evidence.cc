@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/evidence.h"
+#include "engine/evidence_lists.h"
 
 namespace transship::engine {
 namespace {
@@ -30,10 +30,8 @@ Task<Result<std::string>> found_text(SourceView& source, const CopyOptions& opti
   std::vector<std::string> lines;
   TS_CO_TRY(const auto referrers, co_await source.referrers(digest));
   for (const oci::Descriptor& one : referrers) lines.push_back(one.digest.to_string());
-  TS_CO_TRY(const auto tags, co_await source.digest_tags(digest));
+  TS_CO_TRY(const auto tags, co_await wanted_digest_tags(source, options.referrers, digest));
   for (const std::string& tag : tags) {
-    const auto parsed = oci::parse_digest_tag(tag);
-    if (!parsed || !wanted_suffix(options.referrers, parsed->suffix)) continue;
     auto there = co_await source.resolve(oci::ManifestName::by_tag(tag));
     if (!there && there.error().code == Errc::kNotFound) continue;
     if (!there) co_return std::unexpected(std::move(there).error());

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/arguments.h"
+
+namespace CLI {
+class App;
+}
+
+namespace transship::cli {
+
+// What several commands have in common on the command line.
+
+/// A number of bytes: "128MiB", "64m", "1GiB", plain bytes.
+void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
+              const std::string& help);
+/// "90s", "15m", "8h", "1h30m".
+void add_duration(CLI::App* app, const std::string& name,
+                  std::optional<std::chrono::milliseconds>& value, const std::string& help);
+void add_common(CLI::App* app, CommonArguments& common);
+void add_network(CLI::App* app, NetworkArguments& network);
+
+}  // namespace transship::cli
