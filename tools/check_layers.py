@@ -17,7 +17,10 @@ ALLOWED = {
     "storage": ({"base", "oci"}, set()),
     "scheduler": ({"base"}, {"transport/admission.h"}),
     "registry": ({"base", "oci", "transport"}, set()),
-    "engine": ({"base", "oci", "scheduler"}, {"storage/journal.h"}),
+    "engine": (
+        {"base", "oci", "scheduler"},
+        {"storage/journal.h", "storage/manifest_cache.h"},
+    ),
     "server": ({"base", "oci", "storage"}, set()),
     # A configuration is checked as it is read: globs, versions, digests and platforms are content's.
     "config": (

@@ -61,6 +61,22 @@ void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
       ->type_name("SIZE");
 }
 
+void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
+              const std::string& help) {
+  app->add_option_function<std::string>(
+         name,
+         [&value](std::string text) {
+           if (text.ends_with("/s")) text.resize(text.size() - 2);
+           std::uint64_t parsed = 0;
+           std::string wrong = parse_size(text, parsed);
+           if (wrong.empty() && parsed == 0) wrong = "nothing arrives at 0 B/s";
+           if (!wrong.empty()) throw CLI::ValidationError(wrong);
+           value = parsed;
+         },
+         help)
+      ->type_name("SIZE/s");
+}
+
 void add_duration(CLI::App* app, const std::string& name,
                   std::optional<std::chrono::milliseconds>& value, const std::string& help) {
   app->add_option_function<std::string>(

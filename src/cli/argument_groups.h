@@ -18,6 +18,9 @@ namespace transship::cli {
 /// A number of bytes: "128MiB", "64m", "1GiB", plain bytes.
 void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
               const std::string& help);
+/// A size a second: "100MiB/s"; the "/s" may be left out.
+void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
+              const std::string& help);
 /// "90s", "15m", "8h", "1h30m".
 void add_duration(CLI::App* app, const std::string& name,
                   std::optional<std::chrono::milliseconds>& value, const std::string& help);

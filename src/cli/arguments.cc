@@ -83,7 +83,12 @@ void add_sync(CLI::App& app, SyncArguments& sync, CommonArguments& common) {
       "usage or when the job runs already, 130 or 143 by signal.");
   auto* p = app.add_subcommand("plan", "What sync would do; nothing is written");
   add_pass(p, sync, common);
-  p->footer("Example:\n  transship plan -c jobs.toml --json");
+  add_rate(p, "--rate", sync.rate,
+           "Say how long it would take at this rate to each target (100MiB/s), instead of at the "
+           "rate of earlier passes");
+  p->footer(
+      "Examples:\n  transship plan -c jobs.toml --rate 100MiB/s\n"
+      "  transship plan -c jobs.toml --json");
   auto* c = app.add_subcommand("config", "Work on a configuration file");
   c->require_subcommand(1);
   auto* check = c->add_subcommand("check", "Read the file, and say all that is wrong with it");

@@ -55,6 +55,7 @@ struct SyncArguments {
   bool strict = false;
   double audit_percent = 1;
   std::optional<std::chrono::milliseconds> max_duration;
+  std::optional<std::uint64_t> rate;  ///< plan: bytes a second.
   std::string report_file;
 };
 

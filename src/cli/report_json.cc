@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 
 #include "cli/json_objects.h"
+#include "cli/plan_output.h"
 #include "cli/report_text.h"
 
 namespace transship::cli {
@@ -107,6 +108,7 @@ std::string report_json(const engine::Report& report, bool dry_run) {
     root["jobs"] = std::move(jobs);
     root["itemsOmitted"] = report.items_omitted;
   }
+  if (report.plan) root["plan"] = plan_object(report);
   return json::serialize(root) + "\n";
 }
 

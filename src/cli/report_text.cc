@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "cli/plan_output.h"
 
 namespace transship::cli {
 
@@ -57,8 +58,8 @@ std::string target_line(const std::string& target, const engine::Totals& totals)
     moved.add(blobs > 0 || bytes > 0,
               fmt::format("{} {} in {} blobs", what, human_bytes(bytes), blobs));
   }
-  moved.add(totals.bytes_resumed > 0, fmt::format("{} there from an interrupted run",
-                                                  human_bytes(totals.bytes_resumed)));
+  moved.add(totals.bytes_resumed > 0,
+            fmt::format("{} there from an interrupted run", human_bytes(totals.bytes_resumed)));
   moved.add(totals.manifests_put > 0, fmt::format("{} manifests put", totals.manifests_put));
   moved.add(totals.tags_put > 0, fmt::format("{} tags", totals.tags_put));
   moved.add(totals.retries > 0, fmt::format("{} retries", totals.retries));
@@ -128,16 +129,6 @@ std::string job_text(const engine::JobReport& job) {
   return out;
 }
 
-// What the totals of a dry run cost at the target, request by request.
-std::string plan_line(const std::string& target, const engine::Totals& t) {
-  return fmt::format(
-      "{}: {} to send in {} blobs, {} to mount in {}; {} manifests; {} requests to write "
-      "({} POST, {} PUT)\n",
-      printable(target), human_bytes(t.bytes_sent), t.blobs_sent, human_bytes(t.bytes_mounted),
-      t.blobs_mounted, t.manifests_put, t.blobs_asked + t.blobs_sent + t.manifests_put,
-      t.blobs_asked, t.blobs_sent + t.manifests_put);
-}
-
 bool is_good(engine::ItemOutcome outcome) {
   return outcome == engine::ItemOutcome::kCopied || outcome == engine::ItemOutcome::kUnchanged ||
          outcome == engine::ItemOutcome::kPlanned;
@@ -169,9 +160,9 @@ std::string items_text(const engine::Report& report, bool dry_run) {
 std::string report_text(const engine::Report& report, bool dry_run) {
   std::string out = items_text(report, dry_run);
   for (const auto& job : report.jobs) out += job_text(job);
-  const bool plan = dry_run && !report.jobs.empty();
+  if (report.plan) out += plan_text(report);
   for (const auto& [target, totals] : report.targets) {
-    out += plan ? plan_line(target, totals) : target_line(target, totals);
+    if (!report.plan) out += target_line(target, totals);
   }
   std::uint64_t requests = 0;
   for (const auto& [store, counts] : report.requests) {

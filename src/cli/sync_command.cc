@@ -14,6 +14,7 @@
 #include "cli/target_board.h"
 #include "engine/sync.h"
 #include "storage/journal.h"
+#include "storage/manifest_cache.h"
 
 namespace transship::cli {
 
@@ -32,6 +33,7 @@ class SyncRun {
   Result<void> prepare() {
     const auto directory = state_directory(common_.state_dir);
     open_journal(directory);
+    open_manifest_cache(directory);
     if (arguments_.plan) return {};
     for (const engine::SyncJob& job : jobs_) {
       Result<JobLock> lock = JobLock::take(directory, job.name);
@@ -59,6 +61,7 @@ class SyncRun {
     report.took = std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
     view.cancel();
     (void)co_await view.join();
+    if (report.plan) report.plan->given_rate = arguments_.rate;
     Result<int> code = finish_report(common_, report, arguments_.plan, arguments_.report_file);
     TS_CO_TRY(co_await check_cancelled());
     co_return code;
@@ -71,6 +74,15 @@ class SyncRun {
       journal_ = std::move(*journal);
     } else {
       log_warning("{}; the pass goes on without what was seen before", journal.error().describe());
+    }
+  }
+
+  void open_manifest_cache(const std::filesystem::path& directory) {
+    auto cache = storage::ManifestCache::open(directory);
+    if (cache) {
+      manifest_cache_ = std::move(*cache);
+    } else {
+      log_warning("{}; manifests that a plan has read are read again", cache.error().describe());
     }
   }
 
@@ -97,6 +109,8 @@ class SyncRun {
     engine::SyncOptions options;
     options.strict = arguments_.strict;
     if (options.strict) job.copy.tag_good_for = {};
+    if (arguments_.plan) options.planned = &planned_;
+    options.manifest_cache = manifest_cache_.get();
     options.audit_percent = arguments_.audit_percent;
     if (arguments_.max_duration) {
       const auto used =
@@ -113,6 +127,8 @@ class SyncRun {
   std::vector<engine::SyncJob> jobs_;
   TargetBoard board_{[this](const std::string& host) { return stores_.held_back(host); }};
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<storage::ManifestCache> manifest_cache_;
+  engine::Presence planned_;
   std::vector<JobLock> locks_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/task_group.h"
+#include "engine/blob_part.h"
 #include "engine/inline_source.h"
 #include "engine/resume.h"
 #include "engine/retry.h"
@@ -55,17 +56,6 @@ bool refuses_mount(const Error& error) {
 }
 
 }  // namespace
-
-// One target of a blob that this placement brings.
-struct BlobPlacement::Part {
-  Delivery* delivery = nullptr;
-  bool alone = false;  ///< Nobody else waits for its upload to be opened.
-  std::uint64_t progress_id = 0;
-  std::optional<oci::UploadSession> session{};
-  Checkpoints given{};  ///< States of what the session has already.
-  bool left = false;    ///< The session is of an interrupted run.
-  bool settled = false;
-};
 
 // What the ends of single targets share while a transfer goes on.
 struct BlobPlacement::Transfer {
@@ -159,6 +149,7 @@ Task<Result<void>> BlobPlacement::bring(oci::Descriptor blob, std::vector<Delive
   Result<void> joined = co_await group.join();
   const bool any = std::ranges::any_of(parts, [](const Part& p) { return p.session.has_value(); });
   if (any) co_await send(blob, parts, std::move(slot));
+  if (run_.dry_run) foresee_read(blob, parts);
   for (Part& part : parts) {
     if (part.settled) continue;
     Error error = joined ? Error{.message = "the transfer ended without a result"} : joined.error();
@@ -175,7 +166,7 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   {
     const WaitingFor answer(run_.context.time, delivery.totals.waiting.target);
     if (run_.dry_run) {
-      start = co_await look(blob, delivery);
+      start = co_await look(blob, *part);
     } else {
       start = co_await open(blob, *part);
     }
@@ -201,6 +192,8 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
   } else if (auto* present = std::get_if<oci::BlobPresent>(&*start)) {
     settle_present(blob, *part, present->mounted);
   } else if (run_.dry_run) {
+    part->planned = true;
+    ++run_.foreseen[delivery.id().store].more.upload_data;
     settle_sent(blob, *part, BlobOutcome{.result = {}, .bytes_sent = blob.size, .attempts = 1});
   } else {
     part->session = std::get<oci::UploadSession>(std::move(*start));
@@ -221,14 +214,20 @@ bool BlobPlacement::may_mount(const oci::RepositoryId& to) const {
 // the store when it is.
 Task<std::optional<oci::RepositoryName>> BlobPlacement::remembered(const oci::Descriptor& blob,
                                                                    const oci::RepositoryId& to) {
-  if (run_.journal == nullptr || !may_mount(to)) co_return std::nullopt;
-  auto row = co_await run_.journal->blob(to.store, blob.digest);
-  if (!row || !*row || **row == to.repository) co_return std::nullopt;
-  Result<oci::RepositoryName> name = oci::RepositoryName::parse(**row);
+  if (!may_mount(to)) co_return std::nullopt;
+  std::optional<std::string> where;
+  if (run_.planned != nullptr) where = run_.planned->sibling(to, blob.digest);
+  if (!where && run_.journal != nullptr) {
+    auto row = co_await run_.journal->blob(to.store, blob.digest);
+    if (row) where = std::move(*row);
+  }
+  if (!where || *where == to.repository) co_return std::nullopt;
+  Result<oci::RepositoryName> name = oci::RepositoryName::parse(*where);
   co_return name ? std::optional(std::move(*name)) : std::nullopt;
 }
 
 void BlobPlacement::remember(const oci::Descriptor& blob, const oci::RepositoryId& at) {
+  if (run_.dry_run && run_.planned != nullptr) run_.planned->arrived(at, blob.digest);
   if (run_.journal == nullptr || run_.dry_run) return;
   run_.journal->put_blob(at.store, blob.digest, at.repository);
 }
@@ -288,21 +287,6 @@ Task<Result<oci::UploadStart>> BlobPlacement::open_new(const oci::Descriptor& bl
   }
 }
 
-// The dry run's `open`: asks, and opens nothing.
-Task<Result<oci::UploadStart>> BlobPlacement::look(const oci::Descriptor& blob,
-                                                   Delivery& delivery) {
-  Result<bool> there =
-      co_await with_retries<bool>(run_.context, "look for " + describe(blob, delivery.id()),
-                                  [&] { return delivery.target->repository->has_blob(blob); });
-  const bool absent = there ? !*there : there.error().code == Errc::kRepositoryUnknown;
-  if (!there && !absent) co_return std::unexpected(std::move(there).error());
-  if (!absent) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
-  if (mount_from(blob, delivery.id()) || co_await remembered(blob, delivery.id())) {
-    co_return oci::UploadStart(oci::BlobPresent{.mounted = true});
-  }
-  co_return oci::UploadStart(oci::UploadSession{});
-}
-
 Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& parts,
                                Slots::Held slot) {
   Transfer transfer{.slot = std::move(slot), .alone = {}, .attached = 0};
@@ -355,6 +339,11 @@ void BlobPlacement::settle_present(const oci::Descriptor& blob, Part& part, bool
   Totals& totals = part.delivery->totals;
   ++(mounted ? totals.blobs_mounted : totals.blobs_skipped);
   (mounted ? totals.bytes_mounted : totals.bytes_skipped) += blob.size;
+  if (part.unsure) {
+    ++totals.blobs_unsure;
+    totals.bytes_unsure += blob.size;
+    ++run_.foreseen[part.delivery->id().store].perhaps.upload_data;
+  }
   part.settled = true;
   run_.context.progress.blob_ended(
       part.progress_id, mounted ? Progress::BlobEnd::kMounted : Progress::BlobEnd::kPresent);

@@ -45,8 +45,8 @@ class BlobPlacement {
   [[nodiscard]] Task<Result<oci::UploadStart>> open(const oci::Descriptor& blob, Part& part);
   [[nodiscard]] Task<Result<oci::UploadStart>> open_new(const oci::Descriptor& blob,
                                                         Delivery& delivery, bool patient);
-  [[nodiscard]] Task<Result<oci::UploadStart>> look(const oci::Descriptor& blob,
-                                                    Delivery& delivery);
+  [[nodiscard]] Task<Result<oci::UploadStart>> look(const oci::Descriptor& blob, Part& part);
+  void foresee_read(const oci::Descriptor& blob, const std::vector<Part>& parts);
   [[nodiscard]] Task<void> send(const oci::Descriptor& blob, std::vector<Part>& parts,
                                 Slots::Held slot);
   void settle_present(const oci::Descriptor& blob, Part& part, bool mounted);

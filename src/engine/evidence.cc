@@ -117,7 +117,7 @@ Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* de
   Result<oci::Referrers> got = co_await with_retries<oci::Referrers>(
       run_.context, what, [&] { return delivery->target->repository->referrers(subject); });
   if (got) {
-    if (got->by != oci::ReferrersBy::kApi) delivery->target->referrers_api = Learned::kNo;
+    if (got->by != oci::ReferrersBy::kApi) run_.learn_referrers_api(*delivery->target, false);
     for (const oci::Descriptor& one : got->manifests) out->push_back(one.digest);
     co_return Result<void>{};
   }
@@ -160,7 +160,10 @@ Task<Result<void>> Evidence::attach(oci::Digest subject, std::vector<Candidate> 
     processed = processed && run_.subjects_processed.contains(
                                  {delivery->id().to_string(), one.descriptor.digest});
   }
-  if (run_.dry_run) co_return Result<void>{};
+  if (run_.dry_run) {
+    foresee_list(*delivery);
+    co_return Result<void>{};
+  }
   TargetState& target = *delivery->target;
   // Registries have said OCI-Subject without having the API: the first time it is looked at.
   if (processed && target.referrers_api == Learned::kYes) co_return Result<void>{};
@@ -173,6 +176,17 @@ Task<Result<void>> Evidence::attach(oci::Digest subject, std::vector<Candidate> 
   co_return co_await list_in_fallback_index(run_, subject, std::move(entries), *delivery);
 }
 
+// What the list costs: nothing, or a fallback index that is read, written, and read again.
+void Evidence::foresee_list(const Delivery& delivery) {
+  const Learned api = delivery.target->referrers_api;
+  if (api == Learned::kYes) return;
+  Foreseen& foreseen = run_.foreseen[delivery.id().store];
+  if (api == Learned::kUnknown) ++foreseen.perhaps.referrers;
+  oci::RequestCounts& index = api == Learned::kNo ? foreseen.more : foreseen.perhaps;
+  index.manifest_get += 2;
+  ++index.manifest_put;
+}
+
 Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
                                               const std::vector<Candidate>& candidates,
                                               Delivery& delivery) {
@@ -182,7 +196,7 @@ Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
   if (delivery.target->referrers_api == Learned::kNo) co_return false;
   const bool all = std::ranges::all_of(
       candidates, [&](const Candidate& one) { return contains(there, one.descriptor.digest); });
-  if (all) delivery.target->referrers_api = Learned::kYes;
+  if (all) run_.learn_referrers_api(*delivery.target, true);
   co_return all;
 }
 

@@ -36,6 +36,7 @@ class Evidence {
   [[nodiscard]] Task<Result<bool>> read_referrer(const oci::Digest& subject, Candidate& candidate);
   [[nodiscard]] Task<Result<void>> attach(oci::Digest subject, std::vector<Candidate> candidates,
                                           Delivery* delivery);
+  void foresee_list(const Delivery& delivery);
   [[nodiscard]] Task<Result<bool>> listed_by_target(const oci::Digest& subject,
                                                     const std::vector<Candidate>& candidates,
                                                     Delivery& delivery);

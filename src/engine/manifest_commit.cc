@@ -76,6 +76,7 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put(oci::ManifestName name, const 
                                                   Delivery& delivery) {
   if (run_.dry_run) {
     ++delivery.totals.manifests_put;
+    ++run_.foreseen[delivery.id().store].more.manifest_put;
     co_return oci::PutOutcome{.digest = content.manifest->digest, .subject_processed = true};
   }
   Result<oci::PutOutcome> done = co_await put_once(name, content, delivery);

@@ -3,21 +3,6 @@
 #include <algorithm>
 
 namespace transship::engine {
-namespace {
-
-using Counts = oci::RequestCounts;
-
-constexpr std::uint64_t Counts::* kKinds[] = {
-    &Counts::manifest_get, &Counts::manifest_head, &Counts::manifest_put, &Counts::blob_get,
-    &Counts::blob_head,    &Counts::upload_start,  &Counts::mount,        &Counts::upload_data,
-    &Counts::tag_list,     &Counts::referrers,     &Counts::token,        &Counts::ping,
-    &Counts::other};
-
-}  // namespace
-
-void add_difference(Counts& sum, const Counts& after, const Counts& before) {
-  for (auto kind : kKinds) sum.*kind += after.*kind - before.*kind;
-}
 
 std::string_view to_string(ItemOutcome outcome) {
   switch (outcome) {
@@ -43,6 +28,8 @@ void Totals::add(const Totals& more) {
   blobs_sent += more.blobs_sent;
   blobs_mounted += more.blobs_mounted;
   blobs_skipped += more.blobs_skipped;
+  bytes_unsure += more.bytes_unsure;
+  blobs_unsure += more.blobs_unsure;
   blobs_asked += more.blobs_asked;
   manifests_put += more.manifests_put;
   manifests_skipped += more.manifests_skipped;
@@ -103,6 +90,8 @@ void Report::add(Report more) {
   }
   std::ranges::move(more.jobs, std::back_inserter(jobs));
   items_omitted += more.items_omitted;
+  if (more.plan && !plan) plan.emplace();
+  if (more.plan) plan->add(*more.plan);
 }
 
 }  // namespace transship::engine

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/item_outcome.h"
+#include "engine/plan.h"
 #include "engine/waiting.h"
 #include "oci/store.h"
 
@@ -19,6 +20,8 @@ struct Totals {
   std::uint64_t blobs_sent = 0, blobs_mounted = 0, blobs_skipped = 0;
   /// Of blobs sent: what an interrupted run had sent before.
   std::uint64_t bytes_resumed = 0;
+  /// Dry run: of those mounted, what is sent should the store not mount.
+  std::uint64_t bytes_unsure = 0, blobs_unsure = 0;
   std::uint64_t blobs_asked = 0;  ///< One request each, before anything is sent.
   std::uint64_t manifests_put = 0, manifests_skipped = 0, tags_put = 0, retries = 0;
   Waiting waiting;
@@ -36,10 +39,6 @@ struct ItemReport {
   std::optional<Error> error;
   std::string note;
 };
-
-/// Adds what came between two looks at a store's counts.
-void add_difference(oci::RequestCounts& sum, const oci::RequestCounts& after,
-                    const oci::RequestCounts& before);
 
 /// How many artifacts ended how, at one target.
 struct OutcomeCounts {
@@ -79,6 +78,7 @@ struct Report {
   std::vector<std::string> warnings;
   std::vector<JobReport> jobs;      ///< Of a sync.
   std::uint64_t items_omitted = 0;  ///< Counted in `jobs`, but not in `items`.
+  std::optional<PlanReport> plan;   ///< Of a dry run of a sync.
 
   bool ok() const;
   /// Of another job.

@@ -78,6 +78,11 @@ Task<RepositoryComparer::Listing> RepositoryComparer::list(oci::SourceRepository
     std::ranges::move(page->tags, std::back_inserter(out.tags));
     invalid += page->invalid;
     cursor = std::move(page->next);
+    if (page->cut) {
+      out.error = Error{.code = Errc::kTooLarge,
+                        .message = what + ": the registry's list ends before all were named",
+                        .side = side};
+    }
   } while (cursor);
   if (invalid > 0) {
     state_.run.warn(

@@ -9,6 +9,9 @@ TargetState& RunState::target(oci::TargetRepository& target) {
   if (!state) {
     const std::size_t alone = std::max<std::size_t>(1, context.options.blobs_in_flight / 4);
     state = std::make_unique<TargetState>(target, alone);
+    if (auto known = referrers_apis.find(state->id.store); known != referrers_apis.end()) {
+      state->referrers_api = known->second;
+    }
   }
   return *state;
 }
@@ -26,6 +29,11 @@ void RunState::end_target(const oci::RepositoryId& id) {
   std::erase_if(fallback_writers,
                 [&](const auto& one) { return one.first.starts_with(name + "@"); });
   manifests.forget_repository(id);
+}
+
+void RunState::learn_referrers_api(TargetState& target, bool works) {
+  target.referrers_api = works ? Learned::kYes : Learned::kNo;
+  referrers_apis[target.id.store] = target.referrers_api;
 }
 
 void RunState::warn(std::string text) {

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "engine/context.h"
+#include "engine/plan.h"
 #include "engine/presence.h"
 #include "engine/report.h"
 #include "engine/slots.h"
 #include "engine/source_traffic.h"
 #include "storage/journal.h"
+#include "storage/manifest_cache.h"
 
 namespace transship::engine {
 
@@ -58,6 +60,8 @@ struct RunState {
   /// Forgets what is known of one repository, at the end of all work there. Blobs stay known, for
   /// mounts.
   void end_target(const oci::RepositoryId& id);
+  /// `target` was seen to list referrers by itself, or not to: so does its store.
+  void learn_referrers_api(TargetState& target, bool works);
   /// Each text once; goes to the report and to the progress.
   void warn(std::string text);
   std::uint64_t next_progress_id() { return ++progress_ids; }
@@ -68,6 +72,10 @@ struct RunState {
   storage::Journal* journal = nullptr;
   /// Where uploads in flight are kept for a later run; or nothing.
   storage::Journal* uploads = nullptr;
+  /// Dry run: blobs that passes before this one would have brought; or nothing.
+  Presence* planned = nullptr;
+  /// What a plan read, for the sync after it; or nothing.
+  storage::ManifestCache* manifest_cache = nullptr;
   Presence blobs;
   Presence manifests;
   /// Of which kind a blob's slot is.
@@ -77,6 +85,10 @@ struct RunState {
   Slots manifest_slots;
   /// By store: whether a mount from another repository, known to hold the blob, was granted.
   std::map<std::string, Learned> mounts;
+  /// By store: whether it lists referrers by itself.
+  std::map<std::string, Learned> referrers_apis;
+  /// By store, in a dry run.
+  std::map<std::string, Foreseen> foreseen;
   /// Referrers (by repository, as text) whose `subject` the target said it had processed.
   std::set<std::pair<std::string, oci::Digest>> subjects_processed;
   /// By repository and subject: whose turn it is to write that fallback index.

@@ -90,13 +90,46 @@ Task<Result<oci::Descriptor>> SourceView::resolve(oci::ManifestName name) {
 }
 
 Task<Result<ManifestPtr>> SourceView::manifest(oci::ManifestName name) {
-  if (!name.digest) co_return co_await fetch(std::move(name));
+  if (!name.digest) co_return co_await by_tag(std::move(name));
   const oci::Digest digest = *name.digest;
   if (auto found = held_.find(digest); found != held_.end()) {
     if (ManifestPtr held = found->second.lock()) co_return held;
     held_.erase(found);
   }
-  co_return co_await fetches_.get(digest, [this, name] { return fetch(name); });
+  co_return co_await fetches_.get(digest, [this, digest] { return by_digest(digest); });
+}
+
+// A tag whose manifest a plan has read is asked by HEAD: the manifest need not come again.
+Task<Result<ManifestPtr>> SourceView::by_tag(oci::ManifestName name) {
+  std::optional<oci::Digest> seen;
+  if (run_.manifest_cache != nullptr) {
+    seen = co_await run_.manifest_cache->tag(id_.to_string(), name.name);
+  }
+  if (!seen) co_return co_await fetch(std::move(name));
+  TS_CO_TRY(const oci::Descriptor now, co_await resolve(std::move(name)));
+  co_return co_await manifest(oci::ManifestName::by_digest(now.digest));
+}
+
+Task<Result<ManifestPtr>> SourceView::by_digest(oci::Digest digest) {
+  if (auto found = co_await cached(digest)) co_return keep(std::move(*found));
+  co_return co_await fetch(oci::ManifestName::by_digest(std::move(digest)));
+}
+
+// Parsing verifies the bytes by their digest: what is damaged is asked for again.
+Task<std::optional<oci::Manifest>> SourceView::cached(const oci::Digest& digest) {
+  if (run_.manifest_cache == nullptr) co_return std::nullopt;
+  auto stored = co_await run_.manifest_cache->find(digest);
+  if (!stored) co_return std::nullopt;
+  auto parsed = oci::parse_manifest(std::move(stored->bytes), stored->media_type, digest);
+  if (!parsed) co_return std::nullopt;
+  co_return std::move(*parsed);
+}
+
+ManifestPtr SourceView::keep(oci::Manifest manifest) {
+  const oci::Digest digest = manifest.digest;
+  ManifestPtr held = hold(run_.context.memory, std::move(manifest));
+  held_[digest] = held;
+  return held;
 }
 
 Task<Result<ManifestPtr>> SourceView::fetch(oci::ManifestName name) {
@@ -117,10 +150,10 @@ Task<Result<ManifestPtr>> SourceView::fetch(oci::ManifestName name) {
                 .side = Side::kSource};
     co_return std::unexpected(std::move(error).within("read " + describe(name)));
   }
-  const oci::Digest digest = got->digest;
-  ManifestPtr held = hold(run_.context.memory, std::move(*got));
-  held_[digest] = held;
-  co_return held;
+  if (run_.dry_run && run_.manifest_cache != nullptr) {
+    co_await run_.manifest_cache->put(*got, id_.to_string(), name.name);
+  }
+  co_return keep(std::move(*got));
 }
 
 Task<Result<std::vector<oci::Descriptor>>> SourceView::referrers(oci::Digest subject) {

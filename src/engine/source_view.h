@@ -42,7 +42,11 @@ class SourceView {
   void set_digest_tags(const std::vector<std::string>& tags);
 
  private:
+  [[nodiscard]] Task<Result<ManifestPtr>> by_tag(oci::ManifestName name);
+  [[nodiscard]] Task<Result<ManifestPtr>> by_digest(oci::Digest digest);
+  [[nodiscard]] Task<std::optional<oci::Manifest>> cached(const oci::Digest& digest);
   [[nodiscard]] Task<Result<ManifestPtr>> fetch(oci::ManifestName name);
+  ManifestPtr keep(oci::Manifest manifest);
   [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> ask_referrers(oci::Digest subject);
   [[nodiscard]] Task<Result<bool>> list_digest_tags();
   void note_digest_tag(const std::string& tag);

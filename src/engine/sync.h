@@ -11,6 +11,7 @@
 #include "engine/tag_selection.h"
 #include "oci/names.h"
 #include "storage/journal.h"
+#include "storage/manifest_cache.h"
 
 namespace transship::engine {
 
@@ -73,6 +74,10 @@ struct SyncOptions {
   std::size_t artifacts_in_flight = 64;
   /// Nothing is begun after this.
   std::optional<std::chrono::milliseconds> max_duration;
+  /// Plans of several jobs share one: what the first would bring, the next would find.
+  Presence* planned = nullptr;
+  /// What a plan read, kept for the sync after it; or nothing.
+  storage::ManifestCache* manifest_cache = nullptr;
   /// What is in flight then has this long to end.
   std::chrono::milliseconds grace{60'000};
 };

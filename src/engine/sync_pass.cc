@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/discovery.h"
+#include "engine/learned.h"
 #include "engine/sync_repository.h"
 
 namespace transship::engine {
@@ -16,6 +19,8 @@ class SyncPass {
         repositories_(options.repositories_in_flight),
         executor_(std::move(executor)) {
     run_.journal = run_.uploads = journal;
+    run_.manifest_cache = options.manifest_cache;
+    run_.planned = options.planned;
   }
 
   Task<Report> run();
@@ -25,6 +30,8 @@ class SyncPass {
   Task<Result<void>> one(SyncRepository repository, Slots::Held slot);
   Task<Result<void>> watch_clock(TaskGroup* work);
   void tell_what_is_left();
+  storage::ManifestCache::Kept kept_manifests() const;
+  CachedManifests new_manifests(const storage::ManifestCache::Kept& before) const;
 
   RunState run_;
   PassState pass_;
@@ -74,8 +81,22 @@ void SyncPass::tell_what_is_left() {
   }
 }
 
+storage::ManifestCache::Kept SyncPass::kept_manifests() const {
+  return run_.manifest_cache != nullptr ? run_.manifest_cache->kept()
+                                        : storage::ManifestCache::Kept{};
+}
+
+// What the sync after this plan need not read again.
+CachedManifests SyncPass::new_manifests(const storage::ManifestCache::Kept& before) const {
+  const auto now = kept_manifests();
+  return {.all = now.manifests - std::min(now.manifests, before.manifests),
+          .by_tag = now.by_tag - std::min(now.by_tag, before.by_tag)};
+}
+
 Task<Report> SyncPass::run() {
   const auto began = run_.context.time.wall();
+  const RecalledStores recalled = co_await recall_stores(run_, pass_.job);
+  const auto kept_before = kept_manifests();
   TaskGroup work(executor_, TaskGroup::OnFailure::kKeepGoing);
   TaskGroup clock(executor_, TaskGroup::OnFailure::kKeepGoing);
   clock.spawn(watch_clock(&work));
@@ -90,7 +111,13 @@ Task<Report> SyncPass::run() {
   tell_what_is_left();
   const bool interrupted = co_await cancelled();
   Report report = pass_.keeper.finish(interrupted, pass_.deadline.passed());
+  if (run_.dry_run) {
+    report.plan = make_plan(run_.foreseen, report.requests, pass_.job.source.store,
+                            new_manifests(kept_before));
+    co_await measure_rates(run_, pass_.job, *report.plan);
+  }
   if (pass_.journal != nullptr && !run_.dry_run) {
+    remember_stores(run_, recalled, report, began);
     const bool complete = done && !interrupted && report.ok() && !report.jobs.front().out_of_time;
     pass_.journal->put_pass(pass_.job.name, began, complete,
                             fmt::format("{} repositories", report.jobs.front().repositories));

@@ -32,6 +32,10 @@ constexpr const char* kSchema =
     " chunk_max INTEGER, run INTEGER, touched INTEGER, PRIMARY KEY(target, digest)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS upload_state(target TEXT, digest TEXT, length INTEGER, state TEXT,"
     " PRIMARY KEY(target, digest, length)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS feature(store TEXT, feature TEXT, works INTEGER, seen INTEGER,"
+    " PRIMARY KEY(store, feature)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS sent(target TEXT, began INTEGER, bytes INTEGER, took INTEGER,"
+    " PRIMARY KEY(target, began)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS pass(id INTEGER PRIMARY KEY, job TEXT, began INTEGER,"
     " complete INTEGER, summary TEXT);";
 
@@ -306,6 +310,57 @@ void Journal::put_upload(const std::string& target, const oci::Digest& digest,
 void Journal::forget_upload(const std::string& target, const oci::Digest& digest) {
   state_->add("DELETE FROM upload WHERE target=? AND digest=?", {target, digest.to_string()});
   state_->add("DELETE FROM upload_state WHERE target=? AND digest=?", {target, digest.to_string()});
+}
+
+Task<Result<std::map<std::string, Journal::FeatureRow>>> Journal::features(std::string store) {
+  co_await flush();
+  co_return co_await state_->thread.run(
+      [this, store]() -> Result<std::map<std::string, FeatureRow>> {
+        TS_TRY(auto query, Statement::prepare(state_->database,
+                                              "SELECT feature, works, seen FROM feature "
+                                              "WHERE store=?"));
+        query.bind(1, store);
+        std::map<std::string, FeatureRow> out;
+        while (true) {
+          TS_TRY(const bool found, query.step());
+          if (!found) return out;
+          const std::chrono::seconds seen(parse_u64(query.text(2)).value_or(0));
+          out[query.text(0)] = {.works = query.text(1) == "1",
+                                .seen = std::chrono::system_clock::time_point(seen)};
+        }
+      });
+}
+
+void Journal::put_feature(const std::string& store, const std::string& feature, FeatureRow row) {
+  state_->add("INSERT OR REPLACE INTO feature VALUES(?,?,?,?)",
+              {store, feature, row.works ? "1" : "0", seconds_text(row.seen)});
+}
+
+Task<Result<Journal::SentRow>> Journal::sent(std::string target) {
+  co_await flush();
+  co_return co_await state_->thread.run([this, target]() -> Result<SentRow> {
+    TS_TRY(auto query,
+           Statement::prepare(state_->database,
+                              "SELECT COALESCE(SUM(bytes), 0), COALESCE(SUM(took), 0), COUNT(*) "
+                              "FROM (SELECT bytes, took FROM sent WHERE target=? "
+                              "ORDER BY began DESC LIMIT 5)"));
+    query.bind(1, target);
+    TS_TRY(const bool found, query.step());
+    if (!found) return SentRow{};
+    return SentRow{.bytes = parse_u64(query.text(0)).value_or(0),
+                   .took = std::chrono::milliseconds(parse_u64(query.text(1)).value_or(0)),
+                   .passes = parse_u64(query.text(2)).value_or(0)};
+  });
+}
+
+void Journal::put_sent(const std::string& target, std::chrono::system_clock::time_point began,
+                       std::uint64_t bytes, std::chrono::milliseconds took) {
+  state_->add("INSERT OR REPLACE INTO sent VALUES(?,?,?,?)",
+              {target, seconds_text(began), std::to_string(bytes), std::to_string(took.count())});
+  state_->add(
+      "DELETE FROM sent WHERE target=? AND began NOT IN "
+      "(SELECT began FROM sent WHERE target=? ORDER BY began DESC LIMIT 20)",
+      {target, target});
 }
 
 Task<void> Journal::flush() {

@@ -64,6 +64,24 @@ class Journal {
                   const oci::UploadSession& session, const std::vector<oci::HashState>& states);
   void forget_upload(const std::string& target, const oci::Digest& digest);
 
+  /// What a store was seen to do, or not to do, by the name of a feature.
+  struct FeatureRow {
+    bool works = false;
+    std::chrono::system_clock::time_point seen;
+  };
+  [[nodiscard]] Task<Result<std::map<std::string, FeatureRow>>> features(std::string store);
+  void put_feature(const std::string& store, const std::string& feature, FeatureRow row);
+
+  /// How fast bytes went to a target, over the last passes that sent some.
+  struct SentRow {
+    std::uint64_t bytes = 0;
+    std::chrono::milliseconds took{};
+    std::uint64_t passes = 0;
+  };
+  [[nodiscard]] Task<Result<SentRow>> sent(std::string target);
+  void put_sent(const std::string& target, std::chrono::system_clock::time_point began,
+                std::uint64_t bytes, std::chrono::milliseconds took);
+
   /// The end of a pass of a job.
   void put_pass(const std::string& job, std::chrono::system_clock::time_point began, bool complete,
                 const std::string& summary);

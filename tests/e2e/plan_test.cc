@@ -1,0 +1,135 @@
+// `transship plan` over real registries: the sync after it moves what was said, for the requests
+// that were said, and reads no manifest again.
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cmath>
+#include <map>
+
+#include "e2e/worlds.h"
+
+namespace transship::e2e {
+namespace {
+
+namespace json = boost::json;
+
+class PlanTest : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    if (!available(GetParam())) GTEST_SKIP() << to_string(GetParam()) << " is not installed";
+    source_ = start(GetParam());
+    eu_ = start(GetParam());
+    files_.write("jobs.toml", "[[job]]\nname = \"fleet\"\nsource = \"" + source_->host() +
+                                  "\"\ntargets = [\"" + eu_->host() + "/mirror\"]\n");
+  }
+  /// Repositories that share images, and one with a release and its evidence.
+  void fill(std::size_t first, std::uint64_t seed) {
+    const auto name = [&](std::size_t i) { return "team/app" + std::to_string(first + i); };
+    const TestContent shared =
+        test::make_image({.tag = "shared", .layer_bytes = 400'000, .seed = seed});
+    for (std::size_t i = 0; i < 3; ++i) {
+      push(source_->http(), name(i), shared);
+      push(source_->http(), name(i),
+           test::make_image({.tag = "own", .layer_bytes = 20'000, .seed = seed + i + 1}));
+    }
+    push(source_->http(), name(0),
+         test::make_release({.tag = "1.0", .seed = seed + 9}, !has_referrers_api(GetParam())));
+  }
+  json::value run(const std::string& command, std::vector<std::string> more = {}) {
+    std::vector<std::string> argv = {command,  "-c",      (files_ / "jobs.toml").string(),
+                                     "--json", "--audit", "0"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    const Outcome done = transship(argv, home_);
+    EXPECT_DONE(done);
+    return done.code == 0 ? json::parse(done.out) : json::value();
+  }
+  std::string place() const { return eu_->host() + "/mirror"; }
+
+  static std::int64_t number(const json::value& value) { return value.as_int64(); }
+  /// What was planned for a registry, and what it then came to.
+  void expect_requests(const json::value& plan, const json::value& done, const std::string& host) {
+    const auto& range = plan.at("plan").at("requests").at(host);
+    const auto& asked = done.at("requests").at(host);
+    const double said = static_cast<double>(number(range.at("least").at("total")));
+    const double came = static_cast<double>(number(asked.at("total")));
+    // Two more: how many ask for the referrers API before one knows that there is none is a race.
+    EXPECT_LE(std::abs(said - came), 0.05 * came + 2)
+        << host << "\nplanned " << json::serialize(range.at("least")) << "\nasked   "
+        << json::serialize(asked);
+  }
+  /// The manifests that were read more than once; lists of referrers under fallback tags are none.
+  static std::string read_twice(const RequestLog& log) {
+    std::map<std::string, int> reads;
+    for (const auto& request : log.all()) {
+      const bool list = request.target.find("/manifests/sha256-") != std::string::npos &&
+                        request.target.find('.') == std::string::npos;
+      if (request.kind() == "manifest GET" && !list) ++reads[request.target];
+    }
+    std::string out;
+    for (const auto& [target, count] : reads) {
+      if (count > 1) out += target + "\n";
+    }
+    return out;
+  }
+
+  TempDir files_;
+  Home home_;
+  std::unique_ptr<RealRegistry> source_, eu_;
+};
+
+TEST_P(PlanTest, BeforeTheFirstSyncItSaysARangeAndThenTheTruth) {
+  fill(0, 100);
+  const json::value first = run("plan");
+  const auto& target = first.at("plan").at("targets").at(place());
+  const std::int64_t least = number(target.at("bytesToSend").at("least"));
+  const std::int64_t most = number(target.at("bytesToSend").at("most"));
+  EXPECT_LT(least, most);
+  EXPECT_EQ(eu_->log().count("manifest PUT") + eu_->log().count("mount POST"), 0U);
+  const json::value synced = run("sync");
+  const std::int64_t sent = number(synced.at("targets").at(place()).at("bytesSent"));
+  EXPECT_LE(least, sent);
+  EXPECT_LE(sent, most);
+
+  fill(5, 200);
+  push(source_->http(), "team/late",
+       test::make_image({.tag = "shared", .layer_bytes = 400'000, .seed = 100}));
+  const std::size_t before = source_->log().size();
+  const json::value second = run("plan", {"--rate", "1MiB/s"});
+  const json::value done = run("sync");
+  const auto& planned = second.at("plan").at("targets").at(place());
+  const auto& totals = done.at("targets").at(place());
+  EXPECT_EQ(planned.at("bytesToSend").at("least"), planned.at("bytesToSend").at("most"));
+  EXPECT_EQ(planned.at("bytesToSend").at("least"), totals.at("bytesSent"));
+  EXPECT_EQ(planned.at("bytesToMount").at("least"), totals.at("bytesMounted"));
+  EXPECT_EQ(second.at("sourceBytes"), done.at("sourceBytes"));
+  EXPECT_EQ(number(planned.at("artifacts")),
+            number(done.at("jobs").at(0).at("targets").at(place()).at("copied")));
+  EXPECT_EQ(number(planned.at("seconds").at("least")),
+            (number(totals.at("bytesSent")) + (1 << 20) - 1) >> 20);
+  expect_requests(second, done, eu_->host());
+  expect_requests(second, done, source_->host());
+  EXPECT_EQ(read_twice(source_->log().after(before)), "");
+
+  // Measured: the first sync sent more than a megabyte.
+  const json::value third = run("plan");
+  const auto& rate = third.at("plan").at("targets").at(place()).at("rate");
+  EXPECT_EQ(rate.at("from").as_string(), "measured");
+  EXPECT_GT(number(rate.at("bytesPerSecond")), 0);
+}
+
+TEST_P(PlanTest, WhatTheCacheLostIsAskedAgain) {
+  fill(0, 100);
+  run("plan");
+  const auto state = home_.directory() / "state/transship/manifests.db";
+  ASSERT_TRUE(std::filesystem::exists(state));
+  for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(state.string() + suffix);
+  std::filesystem::resize_file(state, 100);
+  run("sync");
+  EXPECT_DONE(transship({"verify", "-c", (files_ / "jobs.toml").string()}, home_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Registries, PlanTest,
+                         ::testing::Values(Kind::kDocker28, Kind::kDistribution3, Kind::kServe),
+                         [](const auto& info) { return to_string(info.param); });
+
+}  // namespace
+}  // namespace transship::e2e
