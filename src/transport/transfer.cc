@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -11,6 +10,7 @@
 
 #include "base/text.h"
 #include "transport/curl_errors.h"
+#include "transport/round_trips.h"
 #include "transport/transfer_callbacks.h"
 
 namespace transship::transport {
@@ -121,13 +121,8 @@ std::size_t Transfer::take_body(std::span<const std::byte> bytes) {
 }
 
 void Transfer::tell_round_trips() {
-  tcp_info tcp{};
-  socklen_t size = sizeof tcp;
-  const auto socket = info<curl_socket_t>(easy, CURLINFO_ACTIVESOCKET);
-  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &tcp, &size) != 0) return;
-  if (size < offsetof(tcp_info, tcpi_min_rtt) + sizeof tcp.tcpi_min_rtt) return;
-  spec_.request->sink->note({.least = std::chrono::microseconds(tcp.tcpi_min_rtt),
-                             .now = std::chrono::microseconds(tcp.tcpi_rcv_rtt)});
+  const auto way = round_trips_of(info<curl_socket_t>(easy, CURLINFO_ACTIVESOCKET));
+  if (way) spec_.request->sink->note(*way);
 }
 
 std::size_t Transfer::keep_body(std::span<const std::byte> bytes) {
