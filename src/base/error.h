@@ -60,6 +60,8 @@ struct Error {
   Side side = Side::kLocal;
   int http_status = 0;  ///< 0: no HTTP answer.
   std::optional<std::chrono::milliseconds> retry_after{};
+  /// The whole host fails, not what was asked of it: no attempt of this step is counted.
+  bool host_down = false;
   std::string hint{};  ///< What the reader can do next; empty where that is not known.
 
   /// The same error, seen from one step further out.

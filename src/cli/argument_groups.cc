@@ -2,48 +2,18 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/units.h"
+
 namespace transship::cli {
 
 namespace {
 
 constexpr std::string_view kGroupNetwork = "Network";
 
-// "128MiB", "64m", "1GiB", plain bytes.
-std::string parse_size(const std::string& text, std::uint64_t& out) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  std::string unit = text.substr(digits);
-  std::ranges::transform(unit, unit.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (unit.ends_with("ib")) unit.resize(unit.size() - 2);
-  const std::map<std::string, unsigned> shifts = {
-      {"", 0}, {"b", 0}, {"k", 10}, {"m", 20}, {"g", 30}};
-  const auto shift = shifts.find(unit);
-  if (digits == 0 || digits > 12 || shift == shifts.end()) {
-    return "'" + text + "' is no size: write bytes, or a number with KiB, MiB or GiB";
-  }
-  const std::uint64_t count = std::stoull(text.substr(0, digits));
-  if (count > (std::uint64_t{1} << 62U) >> shift->second) return "'" + text + "' is too large";
-  out = count << shift->second;
-  return {};
-}
-
-// "90s", "15m", "8h", "1h30m".
-std::string parse_duration(std::string_view text, std::chrono::milliseconds& out) {
-  const std::string wrong = "'" + std::string(text) + "' is no duration: write 90s, 15m or 8h";
-  std::int64_t sum = 0;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-    if (digits == 0 || digits > 9 || digits == rest.size()) return wrong;
-    const char unit = rest[digits];
-    const std::int64_t seconds = unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
-    if (seconds == 0) return wrong;
-    sum += std::stoll(std::string(rest.substr(0, digits))) * seconds;
-    rest.remove_prefix(digits + 1);
-  }
-  if (sum == 0) return wrong;
-  out = std::chrono::seconds(sum);
-  return {};
+template <class T>
+T checked(Result<T> value) {
+  if (!value) throw CLI::ValidationError(value.error().message);
+  return *value;
 }
 
 }  // namespace
@@ -51,44 +21,21 @@ std::string parse_duration(std::string_view text, std::chrono::milliseconds& out
 void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
               const std::string& help) {
   app->add_option_function<std::string>(
-         name,
-         [&value](const std::string& text) {
-           if (auto wrong = parse_size(text, value); !wrong.empty()) {
-             throw CLI::ValidationError(wrong);
-           }
-         },
-         help)
+         name, [&value](const std::string& text) { value = checked(parse_size(text)); }, help)
       ->type_name("SIZE");
 }
 
 void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
               const std::string& help) {
   app->add_option_function<std::string>(
-         name,
-         [&value](std::string text) {
-           if (text.ends_with("/s")) text.resize(text.size() - 2);
-           std::uint64_t parsed = 0;
-           std::string wrong = parse_size(text, parsed);
-           if (wrong.empty() && parsed == 0) wrong = "nothing arrives at 0 B/s";
-           if (!wrong.empty()) throw CLI::ValidationError(wrong);
-           value = parsed;
-         },
-         help)
+         name, [&value](const std::string& text) { value = checked(parse_bandwidth(text)); }, help)
       ->type_name("SIZE/s");
 }
 
 void add_duration(CLI::App* app, const std::string& name,
                   std::optional<std::chrono::milliseconds>& value, const std::string& help) {
   app->add_option_function<std::string>(
-         name,
-         [&value](const std::string& text) {
-           std::chrono::milliseconds parsed{};
-           if (auto wrong = parse_duration(text, parsed); !wrong.empty()) {
-             throw CLI::ValidationError(wrong);
-           }
-           value = parsed;
-         },
-         help)
+         name, [&value](const std::string& text) { value = checked(parse_duration(text)); }, help)
       ->type_name("TIME");
 }
 
@@ -129,6 +76,18 @@ void add_network(CLI::App* app, NetworkArguments& network) {
   app->add_option("--max-connections", network.max_connections, "Connections per host, at most")
       ->check(CLI::Range(1, 4096))
       ->group(group);
+  app->add_option_function<std::string>(
+         "--bandwidth",
+         [&network](const std::string& text) {
+           network.bandwidth = checked(parse_bandwidth(text));
+         },
+         "Bytes a second to and from each host, each way (200MiB/s); default: no limit")
+      ->type_name("SIZE/s")
+      ->group(group);
+  add_duration(app, "--max-retry-after", network.max_retry_after,
+               "The longest Retry-After of a host that is waited for (default 5m)");
+  add_duration(app, "--give-up-after", network.give_up_after,
+               "Give up a host that only failed for so long (default 2m)");
   add_size(app, "--memory", network.memory_bytes,
            "Bound on resident memory (default 128MiB; at least 32MiB)");
   add_size(app, "--max-manifest-size", network.max_manifest_bytes,

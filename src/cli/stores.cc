@@ -28,6 +28,7 @@ transport::HostOptions host_options(const config::RegistryConfig& registry) {
   out.ca_file = registry.tls_ca;
   out.cert_file = registry.tls_cert;
   out.key_file = registry.tls_key;
+  out.bandwidth = registry.bandwidth;
   return out;
 }
 
@@ -47,6 +48,7 @@ transport::Options transport_options(const NetworkArguments& arguments,
     options.allow_private_redirects.insert(to_lower(host));
   }
   options.max_connections = arguments.max_connections;
+  options.bandwidth = arguments.bandwidth;
   return options;
 }
 
@@ -59,8 +61,12 @@ std::size_t body_budget(std::uint64_t memory) {
 
 scheduler::Options gate_options(const NetworkArguments& arguments, const Configured& configured) {
   scheduler::Options out{.max_connections = arguments.max_connections};
+  out.max_retry_after = arguments.max_retry_after.value_or(out.max_retry_after);
+  out.give_up_after = arguments.give_up_after.value_or(out.give_up_after);
   for (const auto& [host, registry] : configured) {
-    if (registry.max_connections > 0) out.host_connections[host] = registry.max_connections;
+    out.hosts[host] = {.max_connections = registry.max_connections,
+                       .max_retry_after = registry.max_retry_after,
+                       .give_up_after = registry.give_up_after};
   }
   return out;
 }

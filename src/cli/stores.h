@@ -34,6 +34,7 @@ class Stores {
   ~Stores();
 
   Shards& shards() { return shards_; }
+  scheduler::Gates& gates() { return *gates_; }
   MemoryBudget& memory() { return memory_; }
   WorkerPool& workers() { return workers_; }
 

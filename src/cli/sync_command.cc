@@ -117,6 +117,7 @@ class SyncRun {
           std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
       options.max_duration = std::max(*arguments_.max_duration - used, used - used);
     }
+    stores_.gates().begin_pass();
     RegistryPlaces places(stores_, job);
     co_return co_await engine::run_sync_pass(context, places, job, journal_.get(), options);
   }

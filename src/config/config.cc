@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "config/toml_table.h"
 #include "oci/descriptor.h"
 #include "oci/glob.h"
@@ -50,6 +51,18 @@ void read_secret(TomlTable& registry, SecretOptions& out) {
   }
 }
 
+// A value that is written as text and read by `parse`.
+template <class T>
+std::optional<T> read_as(TomlTable& table, std::string_view key,
+                         Result<T> (*parse)(std::string_view)) {
+  const auto text = table.string(key);
+  if (!text) return std::nullopt;
+  const Result<T> value = parse(*text);
+  if (value) return *value;
+  table.complain(key, value.error().message);
+  return std::nullopt;
+}
+
 RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   RegistryConfig out;
   out.host = to_lower(host);
@@ -57,6 +70,9 @@ RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   read_secret(table, out.secret);
   out.max_connections =
       static_cast<std::size_t>(table.integer("max_connections", 1, kMostConnections).value_or(0));
+  out.bandwidth = read_as(table, "bandwidth", &parse_bandwidth).value_or(0);
+  out.max_retry_after = read_as(table, "max_retry_after", &parse_duration);
+  out.give_up_after = read_as(table, "give_up_after", &parse_duration);
   out.profile = table.string("profile").value_or("");
   out.allow_private_redirects = table.boolean("allow_private_redirects").value_or(false);
   if (host.find('/') != std::string::npos) table.complain("", "a host, without scheme and path");
@@ -289,6 +305,9 @@ const std::vector<std::string>& config_keys() {
                                                  "registry.password_file",
                                                  "registry.helper",
                                                  "registry.max_connections",
+                                                 "registry.bandwidth",
+                                                 "registry.max_retry_after",
+                                                 "registry.give_up_after",
                                                  "registry.profile",
                                                  "registry.allow_private_redirects",
                                                  "defaults.repositories",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -27,6 +28,8 @@ struct RegistryConfig {
   std::string tls_ca, tls_cert, tls_key;
   SecretOptions secret;
   std::size_t max_connections = 0;  ///< 0: the default.
+  std::uint64_t bandwidth = 0;      ///< Bytes a second, each way; 0: no limit.
+  std::optional<std::chrono::milliseconds> max_retry_after, give_up_after;
   std::string profile;
   bool allow_private_redirects = false;
 };

@@ -10,8 +10,8 @@ constexpr std::size_t kMostFailures = 4;
 
 // The host, not the content, is what failed.
 bool of_the_host(const Error& error) {
-  return error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve ||
-         error.code == Errc::kTls;
+  return error.retryable || error.host_down || error.code == Errc::kConnect ||
+         error.code == Errc::kResolve || error.code == Errc::kTls;
 }
 
 }  // namespace
@@ -19,7 +19,9 @@ bool of_the_host(const Error& error) {
 bool TargetHealth::failed(std::size_t target, const Error& error) {
   One& one = targets_[target];
   if (one.given_up || error.code == Errc::kCancelled || !of_the_host(error)) return false;
-  if (++one.failures < kMostFailures) return false;
+  // What its gate gave up need not be tried again.
+  const bool hopeless = error.host_down && !error.retryable;
+  if (++one.failures < kMostFailures && !hopeless) return false;
   one.given_up = error;
   return true;
 }

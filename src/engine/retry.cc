@@ -42,7 +42,8 @@ bool Retry::corrupt(const Error& error) {
 }
 
 Task<bool> Retry::wait_after(const Error& error) {
-  ++attempts_;
+  // A host that fails altogether is waited for by its gate, which also says when that ends.
+  if (!error.host_down || attempts_ == 0) ++attempts_;
   if (!error.retryable || error.code == Errc::kCancelled) co_return false;
   if (corrupt(error)) co_return false;
   if (attempts_ >= context_.options.max_attempts || co_await cancelled()) co_return false;

@@ -205,6 +205,8 @@ Error http_error(const Response& response, std::chrono::system_clock::time_point
   if (const auto header = response.headers.find("Retry-After")) {
     error.retry_after = transport::parse_retry_after(*header, wall);
   }
+  if (response.retry_wait) error.retry_after = response.retry_wait;
+  error.host_down = response.host_down;
   return error;
 }
 

@@ -1,70 +1,42 @@
 #include "scheduler/gate.h"
 
-#include <algorithm>
-#include <array>
-#include <set>
+#include <fmt/format.h>
 
-#include "base/event.h"
-#include "scheduler/rate.h"
-#include "scheduler/window.h"
+#include <algorithm>
+
+#include "scheduler/lane.h"
 
 namespace transship::scheduler {
 
+using std::chrono::milliseconds;
 using transport::Outcome;
 using transport::Permit;
 using transport::RequestClass;
+using transport::Verdict;
 
 namespace {
 
-constexpr std::size_t kClasses = 5;  // The four of RequestClass, and bodies.
-constexpr std::size_t kBodies = 4;
+// What a 429 without Retry-After asks for, and the least that is believed: most limits are by the
+// second.
+constexpr milliseconds kPause{1000};
+// How often one who waits for a failing host looks whether it answers others.
+constexpr milliseconds kLook{500};
 
-struct Waiter {
-  Waiter(Executor executor, std::uint64_t size, std::uint64_t arrival)
-      : woken(std::move(executor)), bytes(size), order(arrival) {}
-  Event woken;
-  std::uint64_t bytes;
-  std::uint64_t order;
-};
+bool failed(const Outcome& outcome) {
+  if (outcome.status == 0) return !outcome.failure.empty();
+  return outcome.status >= 500 && outcome.status != 501 && outcome.status != 505;
+}
 
-// Biggest body first, so that none is left for last; equals in the order they came.
-struct Before {
-  bool operator()(const Waiter* a, const Waiter* b) const {
-    return a->bytes != b->bytes ? a->bytes > b->bytes : a->order < b->order;
-  }
-};
+bool refused(const Outcome& outcome) {
+  return outcome.status == 429 || (outcome.status == 503 && outcome.retry_after);
+}
 
-struct Lane {
-  explicit Lane(Window::Bounds bounds) : window(bounds) {}
-  Window window;
-  Rate rate;
-  std::size_t in_flight = 0;
-  std::size_t peak = 0;  ///< Most in flight over about the last round trip.
-  Clock::time_point peak_since{};
-  std::set<Waiter*, Before> waiters;
+using Wait = std::chrono::nanoseconds Gates::Figures::*;
 
-  void count_in() { peak = std::max(peak, ++in_flight); }
-
-  // Answers that come together see each other leave: what tells whether the window was in use is
-  // how many were in flight before them.
-  std::size_t recent_peak(Clock::duration round_trip, Clock::time_point now) {
-    const std::size_t out = peak;
-    if (now - peak_since > round_trip) {
-      peak = in_flight;
-      peak_since = now;
-    }
-    return out;
-  }
-};
-
-struct Host {
-  explicit Host(Window::Bounds bounds, std::size_t at_most)
-      : lanes{Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds), Lane(bounds)},
-        most(at_most) {}
-  std::array<Lane, kClasses> lanes;
-  std::size_t most;  ///< All classes together.
-  std::size_t in_flight = 0;
-  Clock::time_point paused_until{};
+// Why a request does not leave now, and when to look again; max: when something ends.
+struct Hold {
+  Clock::time_point until;
+  Wait cause;
 };
 
 }  // namespace
@@ -74,34 +46,38 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
       : control(std::move(e)), time(t), options(std::move(o)) {}
 
   // Limits are written for "host" (any port) or "host:port"; requests say "host:port".
-  std::size_t most_at_once(const std::string& name) const {
-    auto found = options.host_connections.find(name);
-    if (found == options.host_connections.end()) {
-      found = options.host_connections.find(name.substr(0, name.rfind(':')));
-    }
-    return found == options.host_connections.end() ? options.max_connections : found->second;
+  HostOptions options_of(const std::string& name) const {
+    auto found = options.hosts.find(name);
+    if (found == options.hosts.end()) found = options.hosts.find(name.substr(0, name.rfind(':')));
+    return found == options.hosts.end() ? HostOptions{} : found->second;
   }
 
   Host& host(const std::string& name) {
     auto& slot = hosts[name];
     if (!slot) {
-      const std::size_t most = most_at_once(name);
+      const HostOptions own = options_of(name);
+      const std::size_t most =
+          own.max_connections == 0 ? options.max_connections : own.max_connections;
       slot = std::make_unique<Host>(
           Window::Bounds{.first = static_cast<double>(std::min(options.window_first, most)),
                          .most = static_cast<double>(most)},
-          most);
+          most, own.give_up_after.value_or(options.give_up_after),
+          own.max_retry_after.value_or(options.max_retry_after));
     }
     return *slot;
   }
 
-  // Nothing: now. A time: not before. Never (max): when something ends.
-  std::optional<Clock::time_point> blocked(const Host& h, const Lane& lane) const {
-    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit()) {
-      return Clock::time_point::max();
-    }
+  std::optional<Hold> hold(const Host& h, const Lane& lane) const {
     const auto now = time.now();
+    if (const auto until = h.breaker.blocked(now)) {
+      return Hold{std::min(*until, now + kLook), &Figures::down};
+    }
     const auto when = std::max(h.paused_until, lane.rate.next(now));
-    return when > now ? std::optional(when) : std::nullopt;
+    if (when > now) return Hold{when, &Figures::rate_limit};
+    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit()) {
+      return Hold{Clock::time_point::max(), &Figures::window};
+    }
+    return std::nullopt;
   }
 
   // Those who may go now are the first of each lane: small requests before bodies.
@@ -111,26 +87,54 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     }
   }
 
-  void note(Host& h, Lane& lane, Figures& f, const Outcome& outcome) const {
+  // The whole host is held up: what its other classes may do is not known either.
+  void pause(Host& h, Lane& lane, Clock::time_point sent, milliseconds length) const {
     const auto now = time.now();
-    const bool refused = outcome.status == 429 || outcome.status == 503;
-    if (refused) {
-      lane.window.on_refusal(now);
-      if (outcome.status == 429) {
-        lane.rate.on_refusal(now);
-        ++f.refused;
-      }
+    lane.rate.on_refusal(sent, now, length);
+    if (lane.rate.unrelated(now)) return;
+    lane.window.on_refusal(now);
+    h.paused_until = std::max(h.paused_until, now + length);
+    for (Lane& other : h.lanes) {
+      if (&other != &lane) other.rate.on_pause(now, length);
+    }
+  }
+
+  Verdict note(Host& h, Lane& lane, Figures& f, Clock::time_point sent, const Outcome& outcome) {
+    const auto now = time.now();
+    Verdict verdict;
+    if (outcome.status == 429) ++f.refused;
+    if (outcome.limit) lane.rate.on_limit(*outcome.limit, now, h.max_retry_after);
+    if (refused(outcome)) {
+      verdict.wait = std::clamp(outcome.retry_after.value_or(kPause), kPause,
+                                std::max(kPause, h.max_retry_after));
+      if (lane.refusals.on_refusal()) pause(h, lane, sent, verdict.wait);
+    } else if (outcome.status == 503) {
+      if (lane.refusals.on_refusal()) lane.window.on_refusal(now);
     } else if (outcome.status != 0) {
+      lane.refusals.on_success();
       lane.rate.on_success(now);
       // The first byte that answers a body comes after the body: it tells nothing of waiting.
-      const bool body = &lane == &h.lanes[kBodies];
+      const bool body = &lane == &h.lanes[kBodyLane];
       lane.window.on_success(body ? std::chrono::nanoseconds{} : outcome.first_byte,
                              lane.recent_peak(outcome.first_byte, now), now);
     }
-    if (refused && outcome.retry_after) {
-      h.paused_until =
-          std::max(h.paused_until, now + std::min(*outcome.retry_after, options.max_pause));
+    return judge(h, outcome, verdict);
+  }
+
+  Verdict judge(Host& h, const Outcome& outcome, Verdict verdict) const {
+    const auto now = time.now();
+    if (failed(outcome)) {
+      h.breaker.on_failure(
+          outcome.status == 0 ? outcome.failure : fmt::format("HTTP {}", outcome.status), now);
+      verdict.host_down = h.breaker.open();
+    } else if (outcome.status != 0) {
+      h.breaker.on_success();
     }
+    if (refused(outcome) || failed(outcome)) {
+      const auto granted = std::chrono::ceil<milliseconds>(h.retries.reserve(now));
+      verdict.wait = std::max(verdict.wait, granted);
+    }
+    return verdict;
   }
 
   Executor control;
@@ -147,62 +151,93 @@ template <class State>
 class HeldPermit final : public Permit {
  public:
   HeldPermit(std::shared_ptr<State> state, std::string host, std::size_t lane)
-      : state_(std::move(state)), host_(std::move(host)), lane_(lane) {
+      : state_(std::move(state)),
+        host_(std::move(host)),
+        lane_(lane),
+        sent_(state_->time.now()),
+        probe_(state_->host(host_).breaker.take(sent_)) {
     Host& h = state_->host(host_);
     ++h.in_flight;
     h.lanes[lane_].count_in();
-    h.lanes[lane_].rate.take(state_->time.now());
+    h.lanes[lane_].rate.take(sent_);
+    h.retries.on_request(sent_);
   }
   HeldPermit(const HeldPermit&) = delete;
   HeldPermit& operator=(const HeldPermit&) = delete;
   ~HeldPermit() override {
     Host& h = state_->host(host_);
+    if (probe_) h.breaker.probe_lost();
     --h.in_flight;
     --h.lanes[lane_].in_flight;
     state_->wake(h);
   }
-  void report(const Outcome& outcome) override {
+  Verdict report(const Outcome& outcome) override {
     Host& h = state_->host(host_);
-    state_->note(h, h.lanes[lane_], state_->figures[host_], outcome);
+    probe_ = false;
+    return state_->note(h, h.lanes[lane_], state_->figures[host_], sent_, outcome);
   }
 
  private:
   std::shared_ptr<State> state_;
   std::string host_;
   std::size_t lane_;
+  Clock::time_point sent_;
+  bool probe_;  ///< And its end is not told yet.
 };
+
+Error given_up_error(const std::string& host, const Breaker& breaker, milliseconds after) {
+  const auto seconds = std::chrono::duration<double>(after).count();
+  Error error{
+      .code = Errc::kUnavailable,
+      .message = fmt::format("{}: only failures for {} s, given up for this pass (the last: "
+                             "{})",
+                             host, seconds, breaker.why())};
+  error.host_down = true;
+  return std::move(error).with_hint(
+      "run it again when the host answers; --give-up-after waits longer");
+}
 
 }  // namespace
 
 Gates::Gates(Executor control, TimeSource& time, Options options)
-    : state_(std::make_shared<State>(std::move(control), time, options)) {}
+    : state_(std::make_shared<State>(std::move(control), time, std::move(options))) {}
 
 Gates::~Gates() = default;
 
 const std::map<std::string, Gates::Figures>& Gates::figures() const { return state_->figures; }
 
+void Gates::begin_pass() {
+  for (auto& [name, host] : state_->hosts) host->breaker.try_again();
+}
+
 Task<Result<std::unique_ptr<Permit>>> Gates::admit(std::string host, RequestClass request_class,
                                                    std::uint64_t bytes) {
   const bool body = bytes >= state_->options.body_bytes;
-  const std::size_t lane_index = body ? kBodies : static_cast<std::size_t>(request_class);
+  const std::size_t lane_index = body ? kBodyLane : static_cast<std::size_t>(request_class);
   Host& h = state_->host(host);
   Lane& lane = h.lanes[lane_index];
-  const auto started = state_->time.now();
   Waiter self(state_->control, body ? bytes : 0, state_->arrivals++);
   lane.waiters.insert(&self);
   Result<void> waited;
   while (waited) {
+    const auto now = state_->time.now();
+    if (h.breaker.given_up(now)) {
+      const auto own = state_->options_of(host).give_up_after;
+      waited = std::unexpected(
+          given_up_error(host, h.breaker, own.value_or(state_->options.give_up_after)));
+      break;
+    }
     const bool first = *lane.waiters.begin() == &self;
-    const auto until = first ? state_->blocked(h, lane) : Clock::time_point::max();
-    if (!until) break;
-    if (*until == Clock::time_point::max()) {
+    const auto held = state_->hold(h, lane);
+    if (first && !held) break;
+    if (!first || held->until == Clock::time_point::max()) {
       waited = co_await self.woken.wait();
     } else {
-      waited = co_await state_->time.sleep_until(*until);
+      waited = co_await state_->time.sleep_until(held->until);
     }
+    state_->figures[host].*(held ? held->cause : &Figures::window) += state_->time.now() - now;
   }
   lane.waiters.erase(&self);
-  state_->figures[host].waited += state_->time.now() - started;
   if (!waited) {
     state_->wake(h);
     co_return std::unexpected(std::move(waited).error());

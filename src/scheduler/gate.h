@@ -10,8 +10,8 @@
 
 namespace transship::scheduler {
 
-/// Paces all requests of the process: per host and class a window, a learned rate and a pause
-/// (design 8); per host a bound on connections. On the control shard.
+/// Paces all requests of the process: per host and class a window and a learned rate (design 8);
+/// per host a bound on connections, a pause, a retry budget and a breaker. On the control shard.
 ///
 /// Waiting requests are served small ones first, then bodies, the biggest first. No request waits
 /// behind one of another host or class.
@@ -24,11 +24,18 @@ class Gates final : public transport::Admission {
                                                          transport::RequestClass request_class,
                                                          std::uint64_t bytes) override;
 
-  /// Time spent waiting for leave, all requests together, and 429s seen. For the report.
+  /// Hosts that were given up are tried once more.
+  void begin_pass();
+
+  /// Time spent waiting for leave, all requests together, by cause; and 429s seen.
   struct Figures {
-    std::chrono::nanoseconds waited{};
+    std::chrono::nanoseconds window{};      ///< For others to end: windows, connections.
+    std::chrono::nanoseconds rate_limit{};  ///< Paced or paused.
+    std::chrono::nanoseconds down{};        ///< The host failed altogether.
     std::uint64_t refused = 0;
+    std::chrono::nanoseconds waited() const { return window + rate_limit + down; }
   };
+  /// By "host:port".
   const std::map<std::string, Figures>& figures() const;
 
  private:

@@ -1,26 +1,37 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
 #include "base/clock.h"
+#include "transport/admission.h"
 
 namespace transship::scheduler {
 
 /// Requests per second that a host takes, learned from its refusals.
 ///
-/// Unlimited until the first 429. Then 0.95 of the successes per second of the last two seconds,
-/// from where it probes upward along a cubic (as TCP CUBIC does: quickly back to just below the
-/// rate that failed, slowly past it, then faster). Pure arithmetic over the time it is given; the
-/// pacing state is one instant, at which the next request may leave.
+/// Unlimited until the first 429. A refusal ends a *run*: there is a pause, and then the next run
+/// begins at a floor guessed from what went through. It climbs evenly to the rate that was refused,
+/// slowly, as each refusal costs a pause; past that rate it grows ever faster, as nothing is known
+/// there. Who is refused before the rate that was refused last shares the limit with somebody: it
+/// then gives way further, and climbs by a step that grows slower than its rate, so that those who
+/// share come to even parts. Pure arithmetic over the time it is given; the pacing state is one
+/// instant, at which the next request may leave.
 class Rate {
  public:
-  /// A limit known from outside (configuration, RateLimit headers): never exceeded.
-  void set_known(std::optional<double> per_second) { known_ = per_second; }
+  /// What the host says is left. While it is little, requests are spread until there is more;
+  /// `longest`: but one is tried after this time at the latest.
+  void on_limit(const transport::RateLimit& limit, Clock::time_point now, Clock::duration longest);
 
   void on_success(Clock::time_point now);
-  void on_refusal(Clock::time_point now);
+  /// `sent`: when the refused request left; those that left before the run began tell of the same
+  /// overshoot. `pause`: nothing is sent for so long.
+  void on_refusal(Clock::time_point sent, Clock::time_point now, Clock::duration pause);
+  /// Another class of the same host was refused, and the whole host pauses: this one goes on from
+  /// what it had, without a burst.
+  void on_pause(Clock::time_point now, Clock::duration pause);
 
   /// When the next request may leave; `now` or earlier: at once.
   Clock::time_point next(Clock::time_point now) const;
@@ -29,18 +40,42 @@ class Rate {
   /// Requests a second at `now`; nothing: unlimited.
   std::optional<double> current(Clock::time_point now) const;
 
+  /// Refusals come at any rate, some in between what goes well: they are not for being too fast.
+  /// Nothing is learned from them for a while, and nobody but the refused one need wait.
+  bool unrelated(Clock::time_point now) const { return now < unrelated_until_; }
+
  private:
-  static constexpr std::size_t kBuckets = 8;  // Quarters of a second: two seconds.
-  double measured(Clock::time_point now) const;
+  // Eighths of a second, eight seconds.
+  static constexpr std::size_t kBuckets = 64;
+  using Seconds = std::chrono::duration<double>;
+
   void roll(Clock::time_point now);
+  double successes_within(Clock::duration window, Clock::time_point now) const;
+  void begin_run(double floor, double ceiling, Clock::time_point now, Clock::duration pause);
+  void learn(bool settled, Clock::time_point now, Clock::duration pause);
+  bool forget_if_unrelated(Clock::time_point now);
+  std::optional<double> learned(Clock::time_point now) const;
 
   std::array<std::uint32_t, kBuckets> successes_{};
   std::int64_t bucket_ = 0;
-  Clock::time_point first_success_{};
-  std::optional<double> known_;
-  std::optional<double> ceiling_;  ///< The rate that was refused.
-  double floor_ = 0;               ///< Where the probe started.
-  Clock::time_point refused_at_{};
+
+  bool learned_ = false;
+  bool guessing_ = false;      ///< No run yet: there were refusals only once.
+  double floor_ = 0;           ///< Where the run began.
+  double ceiling_ = 0;         ///< Reached after the climb.
+  Seconds climb_{};            ///< How long that takes.
+  Clock::time_point began_{};  ///< When the run began: the end of the pause before it.
+  Clock::duration paused_{};   ///< How long that pause was.
+  bool settled_ = false;       ///< A run lasted: about the right rate was known.
+  int short_runs_ = 0;         ///< In a row.
+  int crowded_ = 0;            ///< How often it was refused early, of late.
+
+  std::uint64_t passed_ = 0, refused_ = 0;  ///< Of the short runs in a row.
+  double row_began_at_ = 0;                 ///< The rate then.
+  Clock::time_point unrelated_until_{};
+
+  double told_ = 0;  ///< What the host's own figures leave, until `told_until_`.
+  Clock::time_point told_until_{};
   Clock::time_point idle_at_{};
 };
 

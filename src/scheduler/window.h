@@ -11,8 +11,10 @@ namespace transship::scheduler {
 ///
 /// Starts at 16 and doubles each round trip (one more for each success while the window is in use)
 /// until the first refusal (429, 503) or until answers take three times as long as the quickest;
-/// then additive up, multiplicative down, at most one step down a round trip. Pure arithmetic over
-/// the time it is given.
+/// then additive up, multiplicative down, at most one step down a round trip. Past its beginning it
+/// grows no wider than answers come for: 16 in flight to a host a millisecond away are more
+/// requests than can be made, and more would all be refused together. Pure arithmetic over the time
+/// it is given.
 class Window {
  public:
   struct Bounds {
@@ -26,7 +28,8 @@ class Window {
 
   std::size_t limit() const { return static_cast<std::size_t>(limit_); }
 
-  /// `latency`: to the first byte of the answer. `in_flight`: the most over the last round trip.
+  /// `latency`: to the first byte of the answer; 0: it tells nothing. `in_flight`: the most over
+  /// the last round trip.
   void on_success(Clock::duration latency, std::size_t in_flight, Clock::time_point now);
   /// 429, 503, connection refused.
   void on_refusal(Clock::time_point now);
@@ -35,6 +38,7 @@ class Window {
   void shrink(double factor, Clock::time_point now);
   void learn(Clock::duration latency, Clock::time_point now);
   bool inflated() const;
+  double useful() const;
 
   Bounds bounds_;
   double limit_;

@@ -13,19 +13,35 @@ namespace transship::transport {
 /// Requests compete with their own kind: limits of registries differ by these.
 enum class RequestClass : std::uint8_t { kRead, kWrite, kReferrers, kToken };
 
+/// What an answer says of the requests that are left, RateLimit fields and their like.
+struct RateLimit {
+  std::uint64_t remaining = 0;
+  std::uint64_t limit = 0;            ///< 0: not said.
+  std::chrono::milliseconds reset{};  ///< Until there are more; where only a window is known, that.
+  bool operator==(const RateLimit&) const = default;
+};
+
 /// What became of an admitted request, for those who pace.
 struct Outcome {
-  int status = 0;  ///< 0: no HTTP answer.
+  int status = 0;  ///< 0: no HTTP answer; `failure` says why.
   std::chrono::nanoseconds first_byte{};
   std::optional<std::chrono::milliseconds> retry_after{};
+  std::optional<RateLimit> limit{};
+  std::string failure{};
+};
+
+/// What is to be known before the same is tried again.
+struct Verdict {
+  std::chrono::milliseconds wait{};  ///< Not earlier.
+  bool host_down = false;            ///< It is not this request: the whole host fails.
 };
 
 /// Leave to send one request; held until its last byte.
 class Permit {
  public:
   virtual ~Permit() = default;
-  /// At most once; without it the request counts as one that never got an answer.
-  virtual void report(const Outcome& outcome) = 0;
+  /// At most once; without it nothing is concluded (it was cancelled, or failed on our side).
+  virtual Verdict report(const Outcome& outcome) = 0;
 };
 
 /// Asked before every request leaves, those to token servers and redirect hosts too. Lives on the
@@ -34,7 +50,8 @@ class Admission {
  public:
   virtual ~Admission() = default;
   /// Waits until one more request of this class may go to `host` ("host:port"). `bytes`: the body
-  /// to be moved, either way, as far as known. kCancelled when the caller's group is cancelled.
+  /// to be moved, either way, as far as known. kCancelled when the caller's group is cancelled; an
+  /// error that is not retryable when the host was given up.
   virtual Task<Result<std::unique_ptr<Permit>>> admit(std::string host, RequestClass request_class,
                                                       std::uint64_t bytes) = 0;
 };

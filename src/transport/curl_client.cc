@@ -13,6 +13,7 @@
 #include "transport/curl_shard.h"
 #include "transport/host_rules.h"
 #include "transport/proxy.h"
+#include "transport/rate_limit.h"
 #include "transport/redirect.h"
 #include "transport/retry_after.h"
 #include "transport/send_buffer.h"
@@ -124,7 +125,7 @@ class Client final : public CurlClient {
     } else if (end.peer != hops.origin) {
       hops.origin = AddressKind::kPublic;
     }
-    if (end.result) report(*hops.permit, end);
+    report(*hops.permit, end);
     co_return std::move(end.result);
   }
 
@@ -148,8 +149,18 @@ class Client final : public CurlClient {
     if (url.scheme == "https") {
       TS_TRY(spec.tls, tls_material(options_, url, !hops.redirected));
     }
+    spec.bandwidth = bandwidth(hops.request.url);
     advise(hops);
     return spec;
+  }
+
+  // What a redirect leads to counts with the host that was asked.
+  Bandwidth* bandwidth(const Url& asked) {
+    const std::uint64_t rate = bandwidth_of(options_, asked);
+    if (rate == 0) return nullptr;
+    auto& slot = bandwidths_[host_port(asked)];
+    if (!slot) slot = std::make_unique<Bandwidth>(rate);
+    return slot.get();
   }
 
   // On loopback, where plain HTTP may be the answer: asked once, before curl loads authorities.
@@ -220,12 +231,28 @@ class Client final : public CurlClient {
     if (http2 && !got_http2) http1_only_.insert(host);
   }
 
-  static void report(Permit& permit, const TransferEnd& end) {
-    Outcome outcome{.status = end.result->status, .first_byte = end.first_byte, .retry_after = {}};
-    if (const auto value = end.result->headers.find("Retry-After")) {
-      outcome.retry_after = parse_retry_after(*value, std::chrono::system_clock::now());
+  // Tells the gate, and the caller what the gate makes of it.
+  static void report(Permit& permit, TransferEnd& end) {
+    if (!end.result) return report_failure(permit, end);
+    Response& answer = *end.result;
+    Outcome outcome{.status = answer.status, .first_byte = end.first_byte};
+    const auto now = std::chrono::system_clock::now();
+    if (const auto value = answer.headers.find("Retry-After")) {
+      outcome.retry_after = parse_retry_after(*value, now);
     }
-    permit.report(outcome);
+    outcome.limit = parse_rate_limit(answer.headers, now);
+    const Verdict verdict = permit.report(outcome);
+    if (verdict.wait.count() > 0) answer.retry_wait = verdict.wait;
+    answer.host_down = verdict.host_down;
+  }
+
+  static void report_failure(Permit& permit, TransferEnd& end) {
+    Error& error = end.result.error();
+    // A host that was never reached is not waited for.
+    if (!end.by_peer || !error.retryable) return;
+    const Verdict verdict = permit.report({.first_byte = end.first_byte, .failure = error.message});
+    if (verdict.wait.count() > 0) error.retry_after = verdict.wait;
+    error.host_down = verdict.host_down;
   }
 
   // Whether another hop follows; if not, `answer` is what the caller gets.
@@ -263,6 +290,7 @@ class Client final : public CurlClient {
   Options options_;
   Admission& admission_;
   ProxyEnvironment proxies_ = ProxyEnvironment::read();
+  std::map<std::string, std::unique_ptr<Bandwidth>> bandwidths_;
   std::vector<std::unique_ptr<CurlShard>> loops_;
   std::map<std::string, HostFigures> figures_;
   std::set<std::string> answered_;

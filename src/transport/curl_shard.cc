@@ -6,7 +6,9 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cassert>
+#include <map>
 
 namespace transship::transport {
 namespace asio = boost::asio;
@@ -36,7 +38,8 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
       : executor(std::move(e)),
         limits(l),
         epoll(executor, epoll_create1(EPOLL_CLOEXEC)),
-        tick_timer(executor) {}
+        tick_timer(executor),
+        later_timer(executor) {}
 
   // Curl's handles go before the descriptor they are registered with.
   void close() {
@@ -48,6 +51,8 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
     boost::system::error_code ignored;
     epoll.close(ignored);
     tick_timer.cancel();
+    later_timer.cancel();
+    later.clear();
     http1.timer.cancel();
     http2.timer.cancel();
   }
@@ -192,10 +197,14 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
 
   void start(const std::shared_ptr<Transfer>& transfer) {
     CURL* easy = take_handle();
-    auto wake = [weak = weak_from_this()](Transfer& t) {
+    Transfer::Wakers wakers;
+    wakers.now = [weak = weak_from_this()](Transfer& t) {
       if (auto self = weak.lock()) self->note_wake(t);
     };
-    auto ready = transfer->attach(easy, share, std::move(wake));
+    wakers.later = [weak = weak_from_this()](Transfer& t, Clock::time_point when) {
+      if (auto self = weak.lock()) self->wake_later(t, when);
+    };
+    auto ready = transfer->attach(easy, share, std::move(wakers));
     transfer->easy = easy;
     transfer->slot = active.size();
     active.push_back(transfer);
@@ -270,6 +279,33 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
     if (touched[1]) drive(http2, CURL_SOCKET_TIMEOUT, 0);
   }
 
+  // Those whom a bandwidth holds up, by when they may go on: about one for each transfer.
+  void wake_later(Transfer& transfer, Clock::time_point when) {
+    const auto at = later.emplace(when, transfer.weak_from_this());
+    if (at == later.begin()) arm_later();
+  }
+
+  void arm_later() {
+    if (closed || later.empty()) return;
+    later_timer.expires_at(later.begin()->first);
+    later_timer.async_wait([self = shared_from_this()](boost::system::error_code ec) {
+      if (ec || self->closed) return;
+      self->wake_due();
+      self->arm_later();
+    });
+  }
+
+  void wake_due() {
+    const auto end = later.upper_bound(Clock::now());
+    for (auto at = later.begin(); at != end; ++at) {
+      const auto transfer = at->second.lock();
+      if (!transfer || transfer->easy == nullptr) continue;
+      transfer->time_came();
+      note_wake(*transfer);
+    }
+    later.erase(later.begin(), end);
+  }
+
   // ---- deadlines
 
   void start_ticking() {
@@ -300,6 +336,8 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
   Limits limits;
   asio::posix::stream_descriptor epoll;
   asio::steady_timer tick_timer;
+  asio::steady_timer later_timer;
+  std::multimap<Clock::time_point, std::weak_ptr<Transfer>> later;
   CURLSH* share = nullptr;
   Multi http1{*this, executor, 0};
   Multi http2{*this, executor, 1};

@@ -107,6 +107,11 @@ bool plain_http_allowed(const Options& options, const Url& url) {
   return schemes_for(options, url).back() == "http";
 }
 
+std::uint64_t bandwidth_of(const Options& options, const Url& url) {
+  const HostOptions* own = options_of(options, url);
+  return own != nullptr && own->bandwidth > 0 ? own->bandwidth : options.bandwidth;
+}
+
 bool private_redirects_allowed(const Options& options, const Url& url) {
   return listed(options.allow_private_redirects, url);
 }

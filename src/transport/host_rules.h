@@ -23,6 +23,9 @@ bool plain_http_allowed(const Options& options, const Url& url);
 /// Whether the redirects of this host may lead to private addresses.
 bool private_redirects_allowed(const Options& options, const Url& url);
 
+/// Bytes a second to and from this host, each way; 0: no limit.
+std::uint64_t bandwidth_of(const Options& options, const Url& url);
+
 /// What TLS needs for one host.
 struct TlsMaterial {
   std::string ca_file;  ///< Empty: the system's alone.

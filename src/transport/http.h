@@ -48,6 +48,10 @@ struct Response {
   int http_version = 11;    ///< 11 or 20.
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
+  /// Of an answer after which the same may be tried again: not earlier, as the host or the limits
+  /// on retries say.
+  std::optional<std::chrono::milliseconds> retry_wait{};
+  bool host_down = false;  ///< Not this request: the whole host fails.
 };
 
 struct Request {

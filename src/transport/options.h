@@ -21,7 +21,8 @@ struct HostOptions {
   TlsVersion min_version = TlsVersion::k12;
   std::string ca_file;  ///< Trusted for this host, besides the system's.
   std::string cert_file;
-  std::string key_file;  ///< Empty: the key is in `cert_file`.
+  std::string key_file;         ///< Empty: the key is in `cert_file`.
+  std::uint64_t bandwidth = 0;  ///< Bytes a second of bodies, each way; 0: as for every host.
 };
 
 /// What the transport may be told. Hosts are written "host" (any port) or "host:port", lower case,
@@ -50,6 +51,9 @@ struct Options {
   /// and hash for minutes. Bytes per second.
   std::uint64_t upload_settle_rate = 20'000'000;
 
+  /// Bytes a second of bodies to and from each host, each way; 0: no limit. What a redirect leads
+  /// to counts with the host that was asked.
+  std::uint64_t bandwidth = 0;
   std::size_t max_connections = 128;  ///< Per host, idle ones counted, all shards together.
   std::string user_agent = "transship";
 };

@@ -89,7 +89,7 @@ bool Transfer::head_complete() {
   // Curl stops sending at a refusal, but not before a paused body goes on.
   if (status >= 300 && send_paused_) {
     send_woken_ = true;
-    wake_(*this);
+    wakers_.now(*this);
   }
   to_sink_ = request.sink != nullptr && (status == 200 || status == 206);
   if (!to_sink_ || !request.on_head) return true;
@@ -102,7 +102,26 @@ bool Transfer::head_complete() {
 
 // ---- the body that comes
 
+bool Transfer::held_back(Clock::time_point until) {
+  if (spec_.bandwidth == nullptr || until <= Clock::now()) return false;
+  if (std::exchange(noted_, until) != until) wakers_.later(*this, until);
+  return true;
+}
+
 std::size_t Transfer::take_body(std::span<const std::byte> bytes) {
+  if (held_back(receive_at_)) {
+    receive_paused_ = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  const std::size_t taken = take_unpaced(bytes);
+  if (spec_.bandwidth != nullptr && taken == bytes.size()) {
+    const auto now = Clock::now();
+    receive_at_ = now + spec_.bandwidth->down.reserve(taken, now);
+  }
+  return taken;
+}
+
+std::size_t Transfer::take_unpaced(std::span<const std::byte> bytes) {
   if (!to_sink_) return keep_body(bytes);
   switch (spec_.request->sink->write(bytes)) {
     case Flow::kMoved:
@@ -157,6 +176,10 @@ std::size_t Transfer::give_body(std::span<std::byte> out) {
   const std::uint64_t left = request.content_length - given_;
   // After a refusal nothing is sent any more; the connection is not used again.
   if (left == 0 || (head_done_ && response_.status >= 300)) return 0;
+  if (held_back(send_at_)) {
+    send_paused_ = true;
+    return CURL_READFUNC_PAUSE;
+  }
   // One byte more than was promised shows a body that is too long before its end has left.
   if (out.size() > left) out = out.first(static_cast<std::size_t>(left) + 1);
   const BodySource::Read read = request.source->read(out);
@@ -182,6 +205,10 @@ std::size_t Transfer::give_body(std::span<std::byte> out) {
     return CURL_READFUNC_ABORT;
   }
   given_ += read.bytes;
+  if (spec_.bandwidth != nullptr) {
+    const auto now = Clock::now();
+    send_at_ = now + spec_.bandwidth->up.reserve(read.bytes, now);
+  }
   return read.bytes;
 }
 
@@ -193,7 +220,7 @@ void Transfer::set_wakers() {
     return [weak = weak_from_this(), flag] {
       if (auto self = weak.lock()) {
         (*self).*flag = true;
-        if (self->wake_) self->wake_(*self);
+        if (self->wakers_.now) self->wakers_.now(*self);
       }
     };
   };
@@ -226,6 +253,7 @@ TransferProgress Transfer::sample() const {
 std::optional<Error> Transfer::overdue(Clock::time_point now) {
   const auto code = deadlines_.check(sample(), now);
   if (!code) return std::nullopt;
+  overdue_ = true;
   const auto seconds = [](auto limit) { return std::chrono::duration<double>(limit).count(); };
   const std::string why =
       *code == Errc::kTimeout
@@ -297,6 +325,7 @@ TransferEnd Transfer::finish(int code) {
   }
   response_.bytes_sent = end.bytes_sent;
   response_.bytes_received = end.bytes_received;
+  end.by_peer = !failure_ || overdue_;
   end.result = outcome(code);
   return end;
 }

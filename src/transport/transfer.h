@@ -10,6 +10,7 @@
 #include "transport/deadlines.h"
 #include "transport/host_rules.h"
 #include "transport/http.h"
+#include "transport/pacer.h"
 
 namespace transship::transport {
 
@@ -22,7 +23,8 @@ struct TransferSpec {
   TlsMaterial tls;
   std::string proxy;  ///< Empty: none.
   AddressRule addresses;
-  bool known_host = false;  ///< It has answered before: a failure to reach it may pass.
+  Bandwidth* bandwidth = nullptr;  ///< Or no limit. Outlives the transfer.
+  bool known_host = false;         ///< It has answered before: a failure to reach it may pass.
 };
 
 struct TransferEnd {
@@ -32,6 +34,8 @@ struct TransferEnd {
   std::uint64_t bytes_received = 0;
   long connections = 0;             ///< Opened for this transfer.
   std::optional<AddressKind> peer;  ///< Where it led; through a proxy only a literal tells.
+  /// An error that the other side or the way there made, not a body, a limit or the caller.
+  bool by_peer = false;
 };
 
 /// What curl calls for one exchange, and what becomes of it. Lives on one shard; never completes
@@ -47,9 +51,15 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
   const TransferSpec& spec() const { return spec_; }
 
-  /// Sets all options of `easy` (a CURL*). `wake` is called when a paused body is worth asking
-  /// again, from anywhere on the shard: it only notes and posts.
-  Result<void> attach(void* easy, void* share, std::function<void(Transfer&)> wake);
+  /// What a transfer asks of its shard, from anywhere there: they only note and post.
+  struct Wakers {
+    std::function<void(Transfer&)> now;  ///< A paused body is worth asking again.
+    std::function<void(Transfer&, Clock::time_point)> later;
+  };
+  /// Sets all options of `easy` (a CURL*).
+  Result<void> attach(void* easy, void* share, Wakers wakers);
+  /// The time that `later` was asked for has come. The shard then continues it.
+  void time_came() { send_woken_ = receive_woken_ = true; }
   /// Continues what a waker asked for. From the loop only.
   void unpause();
   /// The error of a deadline that has passed, once.
@@ -77,9 +87,11 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   bool head_complete();
   std::size_t take_body(std::span<const std::byte> bytes);
   void tell_round_trips();
+  std::size_t take_unpaced(std::span<const std::byte> bytes);
   std::size_t keep_body(std::span<const std::byte> bytes);
   std::size_t give_body(std::span<std::byte> out);
   std::size_t give_small_body(std::span<std::byte> out);
+  bool held_back(Clock::time_point until);
   bool accept_address(AddressKind kind);
   TransferProgress sample() const;
   Error curl_failure(int code) const;
@@ -90,7 +102,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   TransferSpec spec_;
   const Options& options_;
   std::move_only_function<void(TransferEnd)> done_;
-  std::function<void(Transfer&)> wake_;
+  Wakers wakers_;
   Deadlines deadlines_;
   Response response_;
   std::optional<Error> failure_;
@@ -101,8 +113,12 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   std::uint64_t taken_ = 0;  ///< By the request's sink.
   Clock::time_point sent_at_{};
   Clock::time_point head_at_{};
+  Clock::time_point send_at_{};     ///< Not earlier, by the bandwidth.
+  Clock::time_point receive_at_{};  ///< The same.
+  Clock::time_point noted_{};       ///< For which the shard was asked last.
   bool head_done_ = false;
   bool to_sink_ = false;
+  bool overdue_ = false;
   bool enough_ = false;  ///< The rest of a body that nobody wants was cut off.
   bool send_paused_ = false;
   bool receive_paused_ = false;

@@ -37,9 +37,9 @@ void set_file(void* easy, CURLoption option, const std::string& file) {
 
 }  // namespace
 
-Result<void> Transfer::attach(void* handle, void* share, std::function<void(Transfer&)> wake) {
+Result<void> Transfer::attach(void* handle, void* share, Wakers wakers) {
   easy = handle;
-  wake_ = std::move(wake);
+  wakers_ = std::move(wakers);
   set(easy, CURLOPT_SHARE, share);
   set_basics();
   set_method();
@@ -87,6 +87,10 @@ void Transfer::set_method() {
     set(easy, CURLOPT_POST, 1L);
     set(easy, CURLOPT_POSTFIELDS, request.body.c_str());
     set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    // A small body is not held up; those after it are.
+    if (spec_.bandwidth != nullptr) {
+      (void)spec_.bandwidth->up.reserve(request.body.size(), Clock::now());
+    }
   }
   if (request.method != Method::kGet && request.method != Method::kHead) {
     set(easy, CURLOPT_CUSTOMREQUEST, std::string(to_string(request.method)).c_str());
@@ -96,11 +100,14 @@ void Transfer::set_method() {
 void Transfer::set_buffers() {
   const Request& request = *spec_.request;
   const bool unknown = request.sink != nullptr && request.expected_bytes == 0;
-  set(easy, CURLOPT_BUFFERSIZE,
-      buffer_for(request.source != nullptr ? 0
-                 : unknown                 ? kUnknownBuffer
-                                           : request.expected_bytes));
-  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_for(upload_size()));
+  // A buffer is what is moved at once: under a limit, a piece.
+  const std::uint64_t most =
+      spec_.bandwidth == nullptr ? kLargestBuffer : spec_.bandwidth->up.piece();
+  const std::uint64_t in = request.source != nullptr ? 0
+                           : unknown                 ? kUnknownBuffer
+                                                     : request.expected_bytes;
+  set(easy, CURLOPT_BUFFERSIZE, buffer_for(std::min(in, most)));
+  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_for(std::min(upload_size(), most)));
 }
 
 void Transfer::set_tls() {

@@ -47,6 +47,9 @@ tls.key = "/k.pem"
 username = "robot"
 password_env = "HUB_PASSWORD"
 max_connections = 12
+bandwidth = "200MiB/s"
+max_retry_after = "90s"
+give_up_after = "5m"
 profile = "harbor"
 allow_private_redirects = true
 
@@ -70,6 +73,9 @@ pinned = ["app/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b
   EXPECT_EQ(hub.secret.username, "robot");
   EXPECT_EQ(hub.secret.password_env, "HUB_PASSWORD");
   EXPECT_EQ(hub.max_connections, 12U);
+  EXPECT_EQ(hub.bandwidth, 200ULL << 20U);
+  EXPECT_EQ(hub.max_retry_after, std::chrono::seconds(90));
+  EXPECT_EQ(hub.give_up_after, std::chrono::minutes(5));
   EXPECT_EQ(hub.profile, "harbor");
   EXPECT_TRUE(hub.allow_private_redirects);
   const JobConfig& one = config->jobs.at(0);
@@ -84,6 +90,18 @@ pinned = ["app/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b
   EXPECT_EQ(one.referrers, "types");
   EXPECT_EQ(one.overwrite, "never");
   EXPECT_EQ(one.pinned.size(), 1U);
+}
+
+TEST(Config, BandwidthsAndTimesSayHowTheyAreWritten) {
+  const auto registry = [](const std::string& line) {
+    return "[registry.\"hub.example.com\"]\n" + line + "\n" + job("");
+  };
+  EXPECT_ERROR(registry("bandwidth = \"fast\""), "write 200MiB/s");
+  EXPECT_ERROR(registry("bandwidth = \"100\""), "1KiB/s is the least");
+  EXPECT_ERROR(registry("bandwidth = \"fast\""), "jobs.toml:2");
+  EXPECT_ERROR(registry("bandwidth = 5"), "bandwidth");
+  EXPECT_ERROR(registry("give_up_after = \"2\""), "write 90s, 15m or 8h");
+  EXPECT_ERROR(registry("max_retry_after = \"-1s\""), "write 90s, 15m or 8h");
 }
 
 TEST(Config, DefaultsAreThoseOfTheDocumentation) {

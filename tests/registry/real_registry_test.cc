@@ -89,7 +89,7 @@ class OpenAdmission final : public transport::Admission {
   Task<Result<std::unique_ptr<transport::Permit>>> admit(std::string, transport::RequestClass,
                                                          std::uint64_t) override {
     struct Open final : transport::Permit {
-      void report(const transport::Outcome&) override {}
+      transport::Verdict report(const transport::Outcome&) override { return {}; }
     };
     co_return std::make_unique<Open>();
   }

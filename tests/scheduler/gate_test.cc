@@ -16,7 +16,7 @@ using transport::RequestClass;
 constexpr std::uint64_t kBody = 1U << 20U;
 
 class GateTest : public testing::Test {
- protected:
+ public:
   Result<void> run(std::function<Task<Result<void>>()> task) {
     return test::run_virtual(shards_, clock_, std::move(task));
   }
@@ -100,7 +100,9 @@ TEST_F(GateTest, RetryAfterPausesTheHostAndNoBurstFollows) {
       .status = 429, .first_byte = milliseconds(1), .retry_after = milliseconds(3000)};
   std::vector<Clock::time_point> starts;
   const auto result = run([&]() -> Task<Result<void>> {
-    TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1), refused));
+    for (int i = 0; i < 4; ++i) {
+      TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1), refused));
+    }
     TaskGroup group(shards_.control());
     for (int i = 0; i < 3; ++i) {
       group.spawn([](TimeSource* clock, Gates* g, auto* out) -> Task<Result<void>> {
@@ -115,20 +117,155 @@ TEST_F(GateTest, RetryAfterPausesTheHostAndNoBurstFollows) {
   ASSERT_EQ(starts.size(), 3U);
   EXPECT_GE(starts[0], clock_.now() - clock_.passed() + milliseconds(3000));
   EXPECT_GT(starts[1] - starts[0], milliseconds(100));
-  EXPECT_EQ(gates.figures().at("host:443").refused, 1U);
+  EXPECT_EQ(gates.figures().at("host:443").refused, 4U);
 }
 
 TEST_F(GateTest, AnotherHostIsNotHeldUp) {
   Gates gates = make();
   const auto result = run([&]() -> Task<Result<void>> {
-    TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1),
-                               {.status = 429, .retry_after = milliseconds(60'000)}));
+    for (int i = 0; i < 4; ++i) {
+      TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1),
+                                 {.status = 429, .retry_after = milliseconds(60'000)}));
+    }
     const auto before = clock_.now();
     TS_CO_TRY(const auto permit, co_await gates.admit("other:443", RequestClass::kRead, 0));
     EXPECT_EQ(clock_.now(), before);
     co_return Result<void>{};
   });
   EXPECT_TRUE(result);
+}
+
+TEST_F(GateTest, RetryAfterIsCutToTheLongest) {
+  Gates gates = make({.max_retry_after = milliseconds(5000)});
+  const auto result = run([&]() -> Task<Result<void>> {
+    const auto before = clock_.now();
+    for (int i = 0; i < 4; ++i) {
+      TS_CO_TRY(const auto refused, co_await gates.admit("host:443", RequestClass::kRead, 0));
+      const auto verdict = refused->report({.status = 429, .retry_after = std::chrono::hours(5)});
+      EXPECT_EQ(verdict.wait, milliseconds(5000));
+    }
+    TS_CO_TRY(const auto permit, co_await gates.admit("host:443", RequestClass::kWrite, 0));
+    EXPECT_EQ(clock_.now() - before, milliseconds(5000));
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(result);
+}
+
+// Between what goes well a refusal holds back nobody else.
+TEST_F(GateTest, OneRefusalByChanceIsTheRequestsOwn) {
+  Gates gates = make();
+  const auto result = run([&]() -> Task<Result<void>> {
+    const auto before = clock_.now();
+    for (int i = 0; i < 50; ++i) {
+      TS_CO_TRY(const auto permit, co_await gates.admit("host:443", RequestClass::kRead, 0));
+      const auto verdict = permit->report(
+          i % 5 == 0 ? Outcome{.status = 429, .retry_after = milliseconds(1000)} : kOk);
+      EXPECT_GE(verdict.wait, milliseconds(i % 5 == 0 ? 1000 : 0));
+    }
+    EXPECT_EQ(clock_.now(), before);
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(result);
+}
+
+TEST_F(GateTest, SlowsBeforeTheHostRefuses) {
+  Gates gates = make();
+  const Outcome nearly{.status = 200,
+                       .first_byte = milliseconds(1),
+                       .limit = transport::RateLimit{
+                           .remaining = 5, .limit = 100, .reset = std::chrono::seconds(50)}};
+  const auto result = run([&]() -> Task<Result<void>> {
+    TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1), nearly));
+    const auto before = clock_.now();
+    for (int i = 0; i < 3; ++i) {
+      TS_CO_TRY(co_await request(gates, RequestClass::kRead, 0, milliseconds(1), kOk));
+    }
+    EXPECT_GE(clock_.now() - before, std::chrono::seconds(20));
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(result);
+  EXPECT_GE(gates.figures().at("host:443").rate_limit, std::chrono::seconds(19));
+}
+
+const Outcome kBroken{.status = 0, .failure = "connection refused"};
+
+TEST_F(GateTest, AHostThatFailsAltogetherIsProbedAndThenGivenUp) {
+  Gates gates = make();
+  std::size_t others = 0;
+  const auto start = clock_.now();
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control(), TaskGroup::OnFailure::kKeepGoing);
+    for (int i = 0; i < 40; ++i) {
+      group.spawn([](GateTest* test, Gates* g) -> Task<Result<void>> {
+        while (true) {
+          Result<void> done =
+              co_await test->request(*g, RequestClass::kRead, 0, milliseconds(10), kBroken);
+          if (done) continue;
+          EXPECT_EQ(done.error().code, Errc::kUnavailable);
+          EXPECT_TRUE(done.error().host_down);
+          EXPECT_FALSE(done.error().retryable);
+          EXPECT_NE(done.error().message.find("connection refused"), std::string::npos);
+          co_return Result<void>{};
+        }
+      }(this, &gates));
+    }
+    group.spawn([](TimeSource* clock, Gates* g, std::size_t* count) -> Task<Result<void>> {
+      for (int i = 0; i < 100; ++i) {
+        TS_CO_TRY(const auto permit, co_await g->admit("other:443", RequestClass::kRead, 0));
+        TS_CO_TRY(co_await clock->sleep_until(clock->now() + milliseconds(10)));
+        permit->report(kOk);
+        ++*count;
+      }
+      EXPECT_LT(clock->now() - Clock::time_point{std::chrono::hours(1000)},
+                std::chrono::seconds(2));
+      co_return Result<void>{};
+    }(&clock_, &gates, &others));
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  EXPECT_EQ(others, 100U);
+  EXPECT_GE(clock_.now() - start, std::chrono::seconds(120));
+  EXPECT_LE(clock_.now() - start, std::chrono::seconds(122));
+  EXPECT_LT(log_.size(), 16U + 20U) << "one probe at a time";
+  EXPECT_GT(gates.figures().at("host:443").down, std::chrono::seconds(100));
+}
+
+TEST_F(GateTest, AHostThatComesBackIsUsedAtOnce) {
+  Gates gates = make();
+  const auto start = clock_.now();
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control(), TaskGroup::OnFailure::kKeepGoing);
+    for (int i = 0; i < 100; ++i) {
+      group.spawn([](TimeSource* clock, Gates* g, Clock::time_point until) -> Task<Result<void>> {
+        while (true) {
+          TS_CO_TRY(const auto permit, co_await g->admit("host:443", RequestClass::kRead, 0));
+          const bool down = clock->now() < until;
+          TS_CO_TRY(co_await clock->sleep_until(clock->now() + milliseconds(10)));
+          permit->report(down ? kBroken : kOk);
+          if (!down) co_return Result<void>{};
+        }
+      }(&clock_, &gates, start + std::chrono::seconds(60)));
+    }
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  EXPECT_LE(clock_.now() - start, std::chrono::seconds(72));
+}
+
+TEST_F(GateTest, RetriesWaitForTheirBudget) {
+  Gates gates = make();
+  milliseconds longest{};
+  const auto result = run([&]() -> Task<Result<void>> {
+    for (int i = 0; i < 50; ++i) {
+      TS_CO_TRY(auto permit, co_await gates.admit("host:443", RequestClass::kRead, 0));
+      const Outcome outcome{.status = i % 2 == 0 ? 500 : 200, .first_byte = milliseconds(1)};
+      longest = std::max(longest, permit->report(outcome).wait);
+    }
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(result);
+  // 25 failures at once, at ten retries a second, of which ten were saved up.
+  EXPECT_NEAR(std::chrono::duration<double>(longest).count(), 1.5, 0.1);
 }
 
 TEST_F(GateTest, CancellingAWaiterLetsTheNextOneGo) {

@@ -19,64 +19,101 @@ TEST(RateTest, IsUnlimitedUntilARefusal) {
   EXPECT_FALSE(rate.current(now));
 }
 
-TEST(RateTest, StartsJustBelowWhatWasTaken) {
-  Rate rate;
-  Clock::time_point now{std::chrono::hours(1)};
-  for (int i = 0; i < 200; ++i) {  // 100 a second for two seconds.
+// A hundred a second for two seconds.
+Clock::time_point hundred(Rate& rate, Clock::time_point now) {
+  for (int i = 0; i < 200; ++i) {
     rate.on_success(now);
     now += milliseconds(10);
   }
-  rate.on_refusal(now);
-  EXPECT_NEAR(*rate.current(now), 95, 6);
+  return now;
+}
+
+TEST(RateTest, BeginsJustBelowWhatWasTakenAfterAPause) {
+  Rate rate;
+  const auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_refusal(now - milliseconds(50), now, seconds(1));
+  EXPECT_EQ(rate.next(now), now + seconds(1));
+  EXPECT_NEAR(*rate.current(now + seconds(1)), 88, 8);
+}
+
+TEST(RateTest, WhatArrivesLateWasTakenToo) {
+  Rate rate;
+  const Clock::time_point now{std::chrono::hours(1)};
+  rate.on_refusal(now, now, seconds(1));
+  EXPECT_NEAR(*rate.current(now), 1, 0.1);
+  for (int i = 0; i < 9; ++i) rate.on_success(now + milliseconds(10));
+  EXPECT_NEAR(*rate.current(now), 9.5, 0.1);
 }
 
 TEST(RateTest, SpacesRequestsWithoutABurst) {
   Rate rate;
-  rate.set_known(10);
-  Clock::time_point now{std::chrono::hours(1)};
-  rate.take(now);
-  EXPECT_EQ(rate.next(now) - now, milliseconds(100));
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_refusal(now, now, seconds(1));
   // A long silence saves nothing up.
   now += seconds(10);
   EXPECT_LE(rate.next(now), now);
   rate.take(now);
-  EXPECT_EQ(rate.next(now) - now, milliseconds(100));
+  EXPECT_NEAR(std::chrono::duration<double>(rate.next(now) - now).count(), 0.01, 0.002);
 }
 
-TEST(RateTest, ProbesBackToTheRefusedRateAndPastIt) {
+TEST(RateTest, ClimbsToTheRefusedRateAndThenFarPastIt) {
   Rate rate;
-  Clock::time_point now{std::chrono::hours(1)};
-  for (int i = 0; i < 200; ++i) {
-    rate.on_success(now);
-    now += milliseconds(10);
-  }
-  rate.on_refusal(now);
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_refusal(now, now, seconds(1));
+  now += seconds(1);
   const double start = *rate.current(now);
-  const double middle = *rate.current(now + seconds(5));
-  EXPECT_GT(middle, start);
-  EXPECT_NEAR(middle, start / 0.95, 0.01);
-  EXPECT_GT(*rate.current(now + seconds(20)), middle * 1.3);
+  EXPECT_GT(*rate.current(now + seconds(9)), start);
+  EXPECT_NEAR(*rate.current(now + seconds(18)), start / 0.95, 0.5);
+  EXPECT_GT(*rate.current(now + seconds(28)), start * 10);
 }
 
-TEST(RateTest, ManyRefusalsAtOnceCountAsOne) {
+TEST(RateTest, RefusalsOfOneOvershootCountAsOne) {
   Rate rate;
-  Clock::time_point now{std::chrono::hours(1)};
-  for (int i = 0; i < 200; ++i) {
-    rate.on_success(now);
-    now += milliseconds(10);
-  }
-  rate.on_refusal(now);
+  const auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_refusal(now, now, seconds(1));
   const double once = *rate.current(now);
-  for (int i = 0; i < 50; ++i) rate.on_refusal(now + milliseconds(i));
+  for (int i = 0; i < 50; ++i) rate.on_refusal(now, now + milliseconds(i), seconds(1));
   EXPECT_NEAR(*rate.current(now), once, 0.01);
 }
 
-TEST(RateTest, AKnownLimitIsNeverExceeded) {
+TEST(RateTest, AShortRunIsFollowedByOneBetweenWhatWasTakenAndWhatWasRefused) {
   Rate rate;
-  rate.set_known(5);
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_refusal(now, now, seconds(1));
+  now += seconds(2);  // A second of pause, and one in which nothing was taken.
+  rate.on_refusal(now, now, seconds(1));
+  EXPECT_NEAR(*rate.current(now), 45, 6);
+}
+
+TEST(RateTest, AnotherClassIsHeldToWhatItHadAndGrowsFromThere) {
+  Rate rate;
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  rate.on_pause(now, seconds(1));
+  EXPECT_EQ(rate.next(now), now + seconds(1));
+  now += seconds(1);
+  EXPECT_NEAR(*rate.current(now), 94, 8);
+  EXPECT_GT(*rate.current(now + seconds(6)), 200);
+}
+
+TEST(RateTest, WhatTheHostSaysIsLeftIsSpread) {
+  Rate rate;
   const Clock::time_point now{std::chrono::hours(1)};
-  rate.on_refusal(now);
-  EXPECT_LE(*rate.current(now + std::chrono::hours(1)), 5);
+  rate.on_limit({.remaining = 50, .limit = 100, .reset = seconds(10)}, now, seconds(300));
+  EXPECT_FALSE(rate.current(now)) << "plenty is left";
+  rate.on_limit({.remaining = 5, .limit = 100, .reset = seconds(10)}, now, seconds(300));
+  EXPECT_NEAR(*rate.current(now), 0.5, 0.01);
+  EXPECT_FALSE(rate.current(now + seconds(10))) << "there are more again";
+  rate.on_limit({.remaining = 0, .limit = 100, .reset = seconds(10)}, now, seconds(300));
+  EXPECT_EQ(rate.next(now), now + seconds(10));
+}
+
+TEST(RateTest, AFarResetIsTriedAtTheLongestPause) {
+  Rate rate;
+  const Clock::time_point now{std::chrono::hours(1)};
+  rate.on_limit({.remaining = 0, .limit = 100, .reset = std::chrono::hours(6)}, now, seconds(300));
+  EXPECT_EQ(rate.next(now), now + seconds(300));
+  rate.take(now + seconds(300));
+  EXPECT_EQ(rate.next(now + seconds(300)), now + seconds(600));
 }
 
 }  // namespace

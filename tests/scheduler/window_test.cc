@@ -29,6 +29,17 @@ TEST_F(WindowTest, DoublesEachRoundTripUntilItsBound) {
   EXPECT_EQ(window.limit(), 100U);
 }
 
+// 16 in flight over a millisecond are 16,000 requests a second: more would only be refused
+// together.
+TEST_F(WindowTest, OpensNoWiderThanAnswersComeFor) {
+  Window near({.first = 16, .most = 128});
+  for (int i = 0; i < 50; ++i) round_trip(near, milliseconds(1));
+  EXPECT_EQ(near.limit(), 16U);
+  Window further({.first = 16, .most = 128});
+  for (int i = 0; i < 50; ++i) round_trip(further, milliseconds(10));
+  EXPECT_EQ(further.limit(), 50U);
+}
+
 TEST_F(WindowTest, DoesNotGrowWhileItIsNotInUse) {
   Window window({.first = 16, .most = 100});
   for (int i = 0; i < 100; ++i) window.on_success(milliseconds(50), 3, now_);

@@ -33,13 +33,17 @@ class OpenAdmission final : public Admission {
 
   std::vector<Asked> asked;
   std::vector<Outcome> told;
+  Verdict verdict;  ///< What it answers.
   int held = 0;
 
  private:
   struct Noting final : Permit {
     explicit Noting(OpenAdmission& o) : owner(o) { ++owner.held; }
     ~Noting() override { --owner.held; }
-    void report(const Outcome& outcome) override { owner.told.push_back(outcome); }
+    Verdict report(const Outcome& outcome) override {
+      owner.told.push_back(outcome);
+      return owner.verdict;
+    }
     OpenAdmission& owner;
   };
 };
