@@ -52,6 +52,8 @@ class SyncEnd : public SyncRig {
                                      "-c",       job(held_.host(), {target_.host()}),
                                      "--report", (files_ / "report.json").string()};
     argv.insert(argv.end(), more.begin(), more.end());
+    // Output is appended to what is there.
+    for (const char* file : {"out", "err"}) std::filesystem::remove(files_ / file);
     return std::make_unique<Process>(Process::Spec{.argv = argv,
                                                    .environment = home_.environment(),
                                                    .output = files_ / "out",
