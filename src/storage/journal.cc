@@ -187,8 +187,18 @@ struct Journal::State {
     if (trouble.empty()) pending.push_back({sql, std::move(values)});
   }
 
+  /// On the journal's thread.
+  template <class F>
+  Task<std::invoke_result_t<F&>> run(F job) {
+    ++under_way;
+    auto out = co_await thread.run(std::move(job));
+    --under_way;
+    co_return out;
+  }
+
   Database database;
   RunMark mark;
+  std::size_t under_way = 0;
   std::vector<Write> pending;
   std::string trouble;
   WorkerPool thread{1};
@@ -231,25 +241,24 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& dire
 Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string target,
                                                                    std::vector<std::string> names) {
   co_await flush();
-  co_return co_await state_->thread.run(
-      [this, target, names]() -> Result<std::map<std::string, TagRow>> {
-        const OneLook look(state_->database);
-        TS_TRY(auto query, Statement::prepare(state_->database,
-                                              "SELECT digest, evidence FROM tag "
-                                              "WHERE target=? AND tag=?"));
-        std::map<std::string, TagRow> out;
-        for (const std::string& name : names) {
-          query.bind(1, target).bind(2, name);
-          TS_TRY(const bool found, query.step());
-          // A row that does not parse is a row that is not there.
-          if (auto digest = found ? oci::Digest::parse(query.text(0))
-                                  : Result<oci::Digest>(fail(Errc::kNotFound, ""))) {
-            out[name] = {.digest = std::move(*digest), .evidence = query.text(1)};
-          }
-          query.reset();
-        }
-        return out;
-      });
+  co_return co_await state_->run([this, target, names]() -> Result<std::map<std::string, TagRow>> {
+    const OneLook look(state_->database);
+    TS_TRY(auto query, Statement::prepare(state_->database,
+                                          "SELECT digest, evidence FROM tag "
+                                          "WHERE target=? AND tag=?"));
+    std::map<std::string, TagRow> out;
+    for (const std::string& name : names) {
+      query.bind(1, target).bind(2, name);
+      TS_TRY(const bool found, query.step());
+      // A row that does not parse is a row that is not there.
+      if (auto digest = found ? oci::Digest::parse(query.text(0))
+                              : Result<oci::Digest>(fail(Errc::kNotFound, ""))) {
+        out[name] = {.digest = std::move(*digest), .evidence = query.text(1)};
+      }
+      query.reset();
+    }
+    return out;
+  });
 }
 
 void Journal::put_tag(const std::string& target, const std::string& tag, TagRow row) {
@@ -262,15 +271,14 @@ void Journal::forget_tag(const std::string& target, const std::string& tag) {
 }
 
 Task<Result<std::optional<std::string>>> Journal::blob(std::string store, oci::Digest digest) {
-  co_return co_await state_->thread.run(
-      [this, store, digest]() -> Result<std::optional<std::string>> {
-        TS_TRY(auto query,
-               Statement::prepare(state_->database,
-                                  "SELECT repository FROM blob WHERE store=? AND digest=?"));
-        query.bind(1, store).bind(2, digest.to_string());
-        TS_TRY(const bool found, query.step());
-        return found ? std::optional(query.text(0)) : std::nullopt;
-      });
+  co_return co_await state_->run([this, store, digest]() -> Result<std::optional<std::string>> {
+    TS_TRY(auto query,
+           Statement::prepare(state_->database,
+                              "SELECT repository FROM blob WHERE store=? AND digest=?"));
+    query.bind(1, store).bind(2, digest.to_string());
+    TS_TRY(const bool found, query.step());
+    return found ? std::optional(query.text(0)) : std::nullopt;
+  });
 }
 
 void Journal::put_blob(const std::string& store, const oci::Digest& digest,
@@ -287,7 +295,7 @@ void Journal::put_pass(const std::string& job, std::chrono::system_clock::time_p
 Task<Result<std::optional<Journal::Upload>>> Journal::upload(std::string target,
                                                              oci::Digest digest) {
   co_await flush();
-  co_return co_await state_->thread.run([this, target, digest] {
+  co_return co_await state_->run([this, target, digest] {
     return read_upload(state_->database, target, digest.to_string(), state_->mark);
   });
 }
@@ -366,13 +374,14 @@ void Journal::put_sent(const std::string& target, std::chrono::system_clock::tim
 Task<void> Journal::flush() {
   if (state_->pending.empty() || !state_->trouble.empty()) co_return;
   auto batch = std::make_shared<std::vector<Write>>(std::exchange(state_->pending, {}));
-  const auto written =
-      co_await state_->thread.run([this, batch] { return state_->write_all(*batch); });
+  const auto written = co_await state_->run([this, batch] { return state_->write_all(*batch); });
   if (written) co_return;
   state_->trouble = written.error().message;
   state_->pending.clear();
   log_warning("{}; the pass goes on, what it learns is not kept", state_->trouble);
 }
+
+bool Journal::busy() const { return state_->under_way != 0; }
 
 const std::string& Journal::trouble() const { return state_->trouble; }
 

@@ -90,6 +90,9 @@ class Journal {
   /// repository, and of the pass.
   [[nodiscard]] Task<void> flush();
 
+  /// Its thread is at something. Who plays with time (tests) must not let it pass meanwhile.
+  bool busy() const;
+
   /// Why the journal stopped keeping what it is told; empty while it works.
   const std::string& trouble() const;
 
