@@ -16,10 +16,7 @@ constexpr std::uint64_t kMiB = 1ULL << 20U;
 constexpr std::array<Profile, 15> kProfiles = {{
     {.name = "generic"},
     {.name = "distribution", .checks_blobs = true},
-    {.name = "zot",
-     .checks_blobs = true,
-     .single_post = true,
-     .listing = TagListing::kZotSearch},
+    {.name = "zot", .checks_blobs = true, .single_post = true, .listing = TagListing::kZotSearch},
     {.name = "harbor",
      .checks_blobs = true,
      .listing = TagListing::kHarborArtifacts,
