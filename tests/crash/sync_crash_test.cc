@@ -132,20 +132,21 @@ class SyncCrash : public ::testing::TestWithParam<Kind> {
     // All that is there when the last run has ended was there when its tag came.
     EXPECT_TRUE(test::eventually([&] { return observer.seen() == artifacts().size(); }));
     EXPECT_EQ(observer.stop(), "");
-    const bool api = e2e::has_referrers_api(GetParam());
     std::string different;
     for (const Artifact& one : artifacts()) {
-      different += test::differences(target.registry().http(), one.repository, one.content, !api);
+      // Fallback indexes are merged, not copied: what they list is what the observer looked at.
+      different += test::differences(target.registry().http(), one.repository, one.content);
     }
     EXPECT_EQ(different, "");
     // A kill costs a chunk of each blob that was in flight, or all of it where no sessions are
     // kept.
+    // Here a second chunk: a kill within a write of the journal takes that write's rows along.
     std::uint64_t allowed = 0;
     const auto reads = blob_reads(read);
     for (const auto& [digest, size] : large_blobs(artifacts())) {
       ASSERT_TRUE(reads.contains(digest));
       const Reads& of = reads.at(digest);
-      const std::uint64_t once = GetParam() == Kind::kDocker28 ? size : std::min(size, kChunk);
+      const std::uint64_t once = GetParam() == Kind::kDocker28 ? size : std::min(size, 2 * kChunk);
       EXPECT_LE(of.bytes, size + (of.count - 1) * once) << digest << ": " << of.count << " reads";
       allowed += (of.count - 1) * once;
     }
