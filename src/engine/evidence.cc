@@ -117,7 +117,7 @@ Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* de
   Result<oci::Referrers> got = co_await with_retries<oci::Referrers>(
       run_.context, what, [&] { return delivery->target->repository->referrers(subject); });
   if (got) {
-    if (got->by != oci::ReferrersBy::kApi) run_.learn_referrers_api(*delivery->target, false);
+    if (got->by != oci::ReferrersBy::kApi) delivery->target->referrers_api = Learned::kNo;
     for (const oci::Descriptor& one : got->manifests) out->push_back(one.digest);
     co_return Result<void>{};
   }
@@ -193,7 +193,11 @@ Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
   std::vector<oci::Digest> there;
   TS_CO_TRY(co_await ask_target(subject, &delivery, &there));
   if (delivery.failure) co_return std::unexpected(*delivery.failure);
-  if (delivery.target->referrers_api == Learned::kNo) co_return false;
+  if (delivery.target->referrers_api == Learned::kNo) {
+    // The subject is there: the answer is about the API.
+    run_.learn_referrers_api(*delivery.target, false);
+    co_return false;
+  }
   const bool all = std::ranges::all_of(
       candidates, [&](const Candidate& one) { return contains(there, one.descriptor.digest); });
   if (all) run_.learn_referrers_api(*delivery.target, true);
