@@ -107,7 +107,9 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     if (refused(outcome)) {
       verdict.wait = std::clamp(outcome.retry_after.value_or(kPause), kPause,
                                 std::max(kPause, h.max_retry_after));
-      if (lane.refusals.on_refusal()) pause(h, lane, sent, verdict.wait);
+      // An answer's way longer: those that left meanwhile tell of the same.
+      const auto way = std::chrono::ceil<milliseconds>(outcome.first_byte);
+      if (lane.refusals.on_refusal()) pause(h, lane, sent, verdict.wait + way);
     } else if (outcome.status == 503) {
       if (lane.refusals.on_refusal()) lane.window.on_refusal(now);
     } else if (outcome.status != 0) {

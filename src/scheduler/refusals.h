@@ -26,7 +26,7 @@ class Refusals {
   }
 
  private:
-  static constexpr std::uint64_t kLong = 30;
+  static constexpr std::uint64_t kLong = 20;
   static constexpr int kRow = 4;
   static constexpr int kHalf = 8;  // Of the last 16.
 

@@ -99,7 +99,7 @@ TEST(BandwidthTest, HoldsBodiesToTheLimitOfTheirHost) {
     options.plain_http.insert("127.0.0.1");
     options.hosts["127.0.0.1"].bandwidth = 8 * kMiB;
     // A limit is no stall.
-    options.stall_timeout = milliseconds(300);
+    options.stall_timeout = milliseconds(2000);
     Harness harness(options);
     std::vector<double> ends;
     const auto start = Clock::now();
@@ -123,7 +123,7 @@ TEST(BandwidthTest, HoldsBodiesToTheLimitOfTheirHost) {
     });
     ASSERT_TRUE(ran) << ran.error().message;
     EXPECT_GT(ends.back(), 0.8) << (upload ? "up" : "down");
-    EXPECT_LT(ends.back(), 2.5);
+    EXPECT_LT(ends.back(), 10);
     EXPECT_GT(ends.front(), 0.6 * ends.back()) << "each had its part";
   }
 }
