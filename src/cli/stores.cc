@@ -171,7 +171,7 @@ std::chrono::nanoseconds Stores::held_back(const std::string& host) const {
   const std::string name = registry::api_host(host);
   std::chrono::nanoseconds sum{};
   for (const auto& [key, figures] : gates_->figures()) {
-    if (key == name || key.substr(0, key.rfind(':')) == name) sum += figures.waited;
+    if (key == name || key.substr(0, key.rfind(':')) == name) sum += figures.rate_limit;
   }
   return sum;
 }
