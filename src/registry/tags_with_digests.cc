@@ -92,12 +92,15 @@ Task<Result<oci::TagPage>> Repository::listing_page() {
   }
   if (page || page.error().code == Errc::kCancelled) co_return page;
   if (page.error().retryable && !listing_->tired()) co_return page;
-  co_return then_plain(page.error());
+  oci::TagPage plain = then_plain(page.error());
+  listing_.reset();
+  co_return plain;
 }
 
 Task<Result<oci::TagPage>> Repository::tags_with_digests(std::optional<std::string> cursor) {
   if (cursor && *cursor == ListingPlace::kPlainCursor) co_return co_await tags(std::nullopt);
-  if (!cursor) {
+  // The first page may be asked again: its attempts count on.
+  if (!cursor && !(listing_ && listing_->page() == 1)) {
     listing_.reset();
     if (!lists_digests()) {
       Result<oci::TagPage> plain = co_await tags(std::nullopt);
@@ -105,7 +108,7 @@ Task<Result<oci::TagPage>> Repository::tags_with_digests(std::optional<std::stri
       if (!plain || !plain->digests.empty() || !lists_digests()) co_return plain;
     }
     listing_.emplace(host_.profile().listing, name_);
-  } else if (!cursor->starts_with(ListingPlace::kCursorPrefix)) {
+  } else if (cursor && !cursor->starts_with(ListingPlace::kCursorPrefix)) {
     co_return co_await tags(std::move(cursor));
   }
   // A cursor of another listing than the newest: begin with what needs no memory.

@@ -45,7 +45,9 @@ Listing list_all(Rig& rig, std::string name = "team/app") {
     std::optional<std::string> cursor;
     do {
       auto page = co_await repo->tags_with_digests(cursor);
-      if (!page && page.error().retryable && out.retries++ < 10) continue;
+      while (!page && page.error().retryable && out.retries++ < 10) {
+        page = co_await repo->tags_with_digests(cursor);
+      }
       if (!page) {
         out.error = page.error();
         co_return Result<void>{};
