@@ -9,13 +9,13 @@ class TagMovesTest : public SyncWorld {
   void SetUp() override { without_referrers(); }
 
   /// One tag whose layer takes `seconds`; `meanwhile` runs when it has been read.
-  void slow(int seconds, std::function<void()> meanwhile) {
-    image("team/app0", "v0");
+  void slow(std::size_t seconds, std::function<void()> meanwhile) {
+    constexpr std::size_t kLayer = 7'000;
+    add_image(at_source("team/app0"), {.layers = {std::string(kLayer, 'x')}}, "v0");
     places.names.emplace_back("team/app0");
-    const std::size_t bytes = std::string("layer of team/app0v0").size();
-    source.options.read_rate = std::max<std::size_t>(1, bytes / static_cast<std::size_t>(seconds));
+    source.options.read_rate = kLayer / seconds;
     source.watch = [this, meanwhile, done = false](const Call& call) mutable {
-      if (call.step != Step::kBlobGet || call.bytes < 10 || done) return;
+      if (call.step != Step::kBlobGet || call.bytes < kLayer || done) return;
       done = true;
       source.options.read_rate = 0;
       meanwhile();
