@@ -22,6 +22,7 @@ struct Threads {
                   .memory = memory,
                   .progress = silent_progress(),
                   .options = {.backoff_base = std::chrono::milliseconds(1), .random_seed = 1}};
+  SourceTraffic traffic{context.options.source_connections};
   MemoryStore source{"source"};
   MemoryStore one{"one"};
   MemoryStore two{"two"};
@@ -34,8 +35,8 @@ struct Threads {
       uploads.push_back(
           {.repository = &to, .session = std::get<oci::UploadSession>(std::move(opened))});
     }
-    Transfer transfer(context, source.repository("from"), blob, std::move(uploads), nullptr,
-                      shards.at(shard));
+    Transfer transfer(context, traffic, source.repository("from"), blob, std::move(uploads),
+                      nullptr, shards.at(shard));
     BlobTransferResult result = co_await transfer.run();
     for (auto& target : result.targets) TS_CO_TRY(std::move(target.result));
     co_return Result<void>{};

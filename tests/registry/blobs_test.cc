@@ -61,7 +61,7 @@ TEST(Blob, ARangeIsAskedAndChecked) {
 
 TEST(Blob, A200ToARangeLosesNoByte) {
   for (const bool slow : {false, true}) {
-    for (const oci::ByteRange range :
+    for (const oci::ByteRange& range :
          {oci::ByteRange{5, 15}, oci::ByteRange{5, 5}, oci::ByteRange{0, 7}, oci::ByteRange{8, 1},
           oci::ByteRange{7, 7}, oci::ByteRange{19, 1}}) {
       const Read read = read_blob(answer(200, {{"Content-Length", "20"}}, kContent), range, slow);

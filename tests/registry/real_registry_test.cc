@@ -186,8 +186,9 @@ TEST_P(RealRegistry, RangesComeBackAsAsked) {
     std::string content;
     for (int i = 0; i < 50'000; ++i) content += std::to_string(i);
     TS_CO_TRY(co_await push_blob(*repo, content));
-    for (const oci::ByteRange range : {oci::ByteRange{0, content.size()}, oci::ByteRange{100, 1000},
-                                       oci::ByteRange{content.size() - 1, 1}}) {
+    for (const oci::ByteRange& range :
+         {oci::ByteRange{0, content.size()}, oci::ByteRange{100, 1000},
+          oci::ByteRange{content.size() - 1, 1}}) {
       TextSink sink(co_await current_executor());
       TS_CO_TRY(co_await repo->blob(blob_of(content), range, sink));
       EXPECT_TRUE(sink.text == content.substr(range.first, range.length)) << range.first;

@@ -79,8 +79,6 @@ TEST_F(ServerTest, RefusesBrokenChunks) {
   raw.send("3\r\nabc\r\nzz\r\n");
   EXPECT_EQ(raw.receive().status, 400);
   EXPECT_EQ(ask("GET", path)["range"], "0-2");
-  EXPECT_EQ(large.receive().status, 408);
-  EXPECT_EQ(ask("GET", large_path)["range"], "0-300999");
 }
 
 TEST_F(ServerTest, EndsSlowClients) {
@@ -105,6 +103,8 @@ TEST_F(ServerTest, EndsSlowClients) {
   EXPECT_EQ(slow_body.receive().status, 408);
   EXPECT_TRUE(slow_body.closed());
   EXPECT_EQ(ask("GET", path)["range"], "0-2");
+  EXPECT_EQ(large.receive().status, 408);
+  EXPECT_EQ(ask("GET", large_path)["range"], "0-300999");
 }
 
 TEST_F(ServerTest, HoldsBackConnectionsAboveItsLimit) {
