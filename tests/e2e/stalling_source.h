@@ -6,6 +6,7 @@
 #include <string>
 
 #include "e2e/bad_registry.h"
+#include "e2e/harness.h"
 
 namespace transship::e2e {
 
