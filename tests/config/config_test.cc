@@ -127,7 +127,6 @@ TEST(Config, KeysThatHaveNoEffectYetAreRefused) {
   for (const std::string key : {"schedule = \"15m\"", "prune = \"never\"", "require = [\"x\"]"}) {
     EXPECT_ERROR(job(key + "\n"), "unknown key");
   }
-  EXPECT_ERROR("[registry.\"r.example.com\"]\nbandwidth = \"1MiB/s\"\n" + job(""), "unknown key");
 }
 
 TEST(Config, WrongTypesAndValuesAreNamed) {

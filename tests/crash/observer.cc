@@ -60,6 +60,10 @@ void Observer::look_all_the_while() {
 }
 
 void Observer::look_at(const Artifact& artifact) {
+  // distribution lists a tag before it can be read: until then it is not there for anybody.
+  const auto tag =
+      registry_.send("HEAD", "/v2/" + artifact.repository + "/manifests/" + artifact.tag, kAccept);
+  if (tag.status == 404) return;
   const std::string lacks = missing(artifact);
   if (!lacks.empty()) {
     violations_ +=

@@ -99,8 +99,8 @@ TEST_P(Signals, TheSecondEndsAtOnce) {
       output_.write("bin/docker-credential-slow", "#!/bin/sh\ntouch \"$HOME/asked\"\nsleep 60\n");
   std::filesystem::permissions(helper, std::filesystem::perms::owner_all);
   home_.directory().write("docker/config.json", R"({"credsStore":"slow"})");
-  FakeRegistry source([](const FakeRegistry::Request&, test::RawConnection& connection) {
-    return connection.respond("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", "");
+  const BadRegistry source({}, [](const Asked&) -> std::optional<std::string> {
+    return BadRegistry::answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n");
   });
   const auto copy = start({"copy", source.host() + "/app:1.0", source.host() + "/other:1.0"},
                           {{"PATH", (output_ / "bin").string() + ":/usr/bin:/bin"}});

@@ -13,11 +13,10 @@ class TagMovesTest : public SyncWorld {
     constexpr std::size_t kLayer = 7'000;
     add_image(at_source("team/app0"), {.layers = {std::string(kLayer, 'x')}}, "v0");
     places.names.emplace_back("team/app0");
-    source.options.read_rate = kLayer / seconds;
-    source.watch = [this, meanwhile, done = false](const Call& call) mutable {
+    source.watch = [this, seconds, meanwhile, done = false](const Call& call) mutable {
       if (call.step != Step::kBlobGet || call.bytes < kLayer || done) return;
       done = true;
-      source.options.read_rate = 0;
+      clock.advance(std::chrono::seconds(seconds));
       meanwhile();
     };
   }
