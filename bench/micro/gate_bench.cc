@@ -15,7 +15,7 @@ namespace {
 using transport::Outcome;
 using transport::RequestClass;
 
-constexpr Outcome kOk{.status = 200, .first_byte = std::chrono::milliseconds(50), .retry_after{}};
+const Outcome kOk{.status = 200, .first_byte = std::chrono::milliseconds(50), .retry_after{}};
 
 void skip_on_failure(benchmark::State& state, const Result<void>& done) {
   if (!done) state.SkipWithError(done.error().message.c_str());
