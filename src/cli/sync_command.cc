@@ -13,6 +13,7 @@
 #include "cli/sync_stores.h"
 #include "cli/target_board.h"
 #include "engine/sync.h"
+#include "storage/job_lock.h"
 #include "storage/journal.h"
 #include "storage/manifest_cache.h"
 

@@ -1,12 +1,8 @@
 #include "storage/journal.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cassert>
-#include <cerrno>
 
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -384,29 +380,5 @@ Task<void> Journal::flush() {
 bool Journal::busy() const { return state_->under_way != 0; }
 
 const std::string& Journal::trouble() const { return state_->trouble; }
-
-Result<JobLock> JobLock::take(const std::filesystem::path& directory, const std::string& job) {
-  const auto file = directory / (percent_encode(job) + ".lock");
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return std::unexpected(errno_error(errno, "lock " + file.string()));
-  JobLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    char holder[32] = {};
-    const auto n = ::pread(fd, holder, sizeof holder - 1, 0);
-    const std::string who = n > 0 ? std::string(trim(holder)) : "unknown";
-    return std::unexpected(Error{
-        .code = Errc::kConflict,
-        .message =
-            "job '" + job + "' is running already: process " + who + " holds " + file.string(),
-        .hint = "wait for it to end, or give this run another --state directory"});
-  }
-  const std::string mine = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) == 0) (void)!::pwrite(fd, mine.data(), mine.size(), 0);
-  return lock;
-}
-
-JobLock::~JobLock() {
-  if (fd_ >= 0) ::close(fd_);
-}
 
 }  // namespace transship::storage
