@@ -28,6 +28,14 @@ def side_by_side(program, lines, at_once, work):
     return ["/usr/bin/xargs", "-a", listed, "-P", at_once, "-L", 1, *program]
 
 
+def to_each(program, source, image, targets, work):
+    """`program` copies an image to one target, so it runs once for each, all at a time."""
+    lines = [(f"{source.host}/{image}", f"{t.host}/{image}") for t in targets]
+    if len(lines) == 1:
+        return [*program, *lines[0]]
+    return side_by_side(program, lines, len(lines), work)
+
+
 class Tool:
     """`copy` and `fleet` return an argv, or None where the tool is not for that work."""
 
@@ -88,11 +96,7 @@ class Crane(Tool):
         return [self.path(), "copy", *tls, "--jobs", jobs, *more]
 
     def copy(self, source, image, targets, work):
-        lines = [(f"{source.host}/{image}", f"{t.host}/{image}") for t in targets]
-        program = self._program(source, 16)
-        if len(lines) == 1:
-            return [*program, *lines[0]]
-        return side_by_side(program, lines, len(lines), work)
+        return to_each(self._program(source, 16), source, image, targets, work)
 
     def fleet(self, source, target, repositories, work):
         lines = [(f"{source.host}/{r}", f"{target.host}/{r}") for r in repositories]
@@ -137,11 +141,7 @@ class Oras(Tool):
         return [self.path(), "cp", "--no-tty", *tls, "--concurrency", concurrency]
 
     def copy(self, source, image, targets, work):
-        lines = [(f"{source.host}/{image}", f"{t.host}/{image}") for t in targets]
-        program = self._program(source, 16)
-        if len(lines) == 1:
-            return [*program, *lines[0]]
-        return side_by_side(program, lines, len(lines), work)
+        return to_each(self._program(source, 16), source, image, targets, work)
 
     def fleet(self, source, target, repositories, work):
         lines = [(f"{source.host}/{r}:{tag}", f"{target.host}/{r}:{tag}")

@@ -39,12 +39,36 @@ def checked(tool, run, differences):
     return figures_of(run)
 
 
-class FleetTask:
+class Task:
+    """One source in a world, for all the runs of a `with` block."""
+
+    def __init__(self, make_world):
+        self.make_world = make_world
+
+    def __enter__(self):
+        self.world = self.make_world()
+        self.work = servers.scratch()
+        self.directory = pathlib.Path(self.work.name)
+        return self
+
+    def __exit__(self, *_):
+        self.source.__exit__()
+        self.world.stop()
+        self.work.cleanup()
+
+    def home(self, tool):
+        home = self.directory / f"home-{tool.name}"
+        home.mkdir()
+        return home
+
+
+class FleetTask(Task):
     """T1: a first pass over a wide-area link. T2: the same again, nothing new."""
 
     names = ("T1", "T2")
 
     def __init__(self, scale):
+        super().__init__(worlds.Wan)
         self.repositories = max(2, round(60 * scale))
         self.tags = 20
         self.titles = {
@@ -59,24 +83,16 @@ class FleetTask:
         return tool.fleet_setting
 
     def __enter__(self):
-        self.world = worlds.Wan()
-        self.work = servers.scratch()
-        self.directory = pathlib.Path(self.work.name)
+        super().__enter__()
         self.fleet = fleet.Fleet(self.repositories, self.tags)
         self.least = dict(zip(self.names, self.fleet.least_requests()))
         self.source = worlds.Registry(self.world.near, self.directory / "source")
         self.fleet.push(self.world.near, self.source.host)
         return self
 
-    def __exit__(self, *_):
-        self.source.__exit__()
-        self.world.stop()
-        self.work.cleanup()
-
     def run(self, tool):
         """{"T1": figures, "T2": figures}; no T2 where T1 failed."""
-        home = self.directory / f"home-{tool.name}"
-        home.mkdir()
+        home = self.home(tool)
         try:
             with worlds.Registry(self.world.far, self.directory / "target") as target:
                 argv = tool.fleet(peers.Place(self.source.host), peers.Place(target.host),
@@ -109,17 +125,18 @@ class FleetTask:
         return out
 
 
-class TransferTask:
+class TransferTask(Task):
     """T3 to T7: the blobs of one image, to one or more empty targets."""
 
     image = "hub/app:1"
 
     def __init__(self, name, title, *, blobs, blob_bytes, world=worlds.Loopback, source="near",
                  targets=1, tls=False):
+        super().__init__(world)
         self.names = (name,)
         self.titles = {name: title}
         self.blobs, self.blob_bytes = blobs, blob_bytes
-        self.make_world, self.source_side = world, source
+        self.source_side = source
         self.count, self.tls = targets, tls
         self.least = {}
 
@@ -131,9 +148,7 @@ class TransferTask:
         return tool.copy_setting
 
     def __enter__(self):
-        self.world = self.make_world()
-        self.work = servers.scratch()
-        self.directory = pathlib.Path(self.work.name)
+        super().__enter__()
         self.certificate = None
         if self.tls:
             self.certificate = servers.make_certificate(self.directory / "certificate")
@@ -148,14 +163,8 @@ class TransferTask:
             content.Registry(self.source.host).push("hub/app", self.content)
         return self
 
-    def __exit__(self, *_):
-        self.source.__exit__()
-        self.world.stop()
-        self.work.cleanup()
-
     def run(self, tool):
-        home = self.directory / f"home-{tool.name}"
-        home.mkdir()
+        home = self.home(tool)
         targets = []
         try:
             for n in range(self.count):

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/compare_output.h"
+#include "cli/list_counts.h"
 
 namespace transship::cli {
 
@@ -120,16 +121,12 @@ std::string details(const ComparisonReport& report, std::size_t index) {
 }
 
 std::string counts_text(const engine::ComparisonCounts& c) {
-  std::string out;
-  const auto add = [&out](std::uint64_t count, std::string_view what) {
-    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
-  };
-  add(c.equal, "equal");
-  add(c.missing, "missing");
-  add(c.different, "different");
-  add(c.incomplete, "incomplete");
-  add(c.only_there, "only there");
-  add(c.unknown, "UNKNOWN");
+  const std::string out = list_counts({{c.equal, "equal"},
+                                       {c.missing, "missing"},
+                                       {c.different, "different"},
+                                       {c.incomplete, "incomplete"},
+                                       {c.only_there, "only there"},
+                                       {c.unknown, "UNKNOWN"}});
   return out.empty() ? "nothing" : out;
 }
 

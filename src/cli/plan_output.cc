@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/json_objects.h"
+#include "cli/list_counts.h"
 #include "cli/progress_board.h"
 
 namespace transship::cli {
@@ -65,23 +66,18 @@ std::string time_text(const PlannedTarget& target) {
 }
 
 std::string kinds_text(const oci::RequestCounts& c) {
-  std::string out;
-  const auto add = [&out](std::uint64_t count, std::string_view what) {
-    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
-  };
-  add(c.tag_list, "tag lists");
-  add(c.manifest_head, "manifest HEAD");
-  add(c.manifest_get, "manifest GET");
-  add(c.manifest_put, "manifest PUT");
-  add(c.referrers, "referrers");
-  add(c.blob_head, "blob HEAD");
-  add(c.blob_get, "blob GET");
-  add(c.mount, "mounts");
-  add(c.upload_start, "upload POST");
-  add(c.upload_data, "upload PUT");
-  add(c.token, "tokens");
-  add(c.ping + c.other, "others");
-  return out;
+  return list_counts({{c.tag_list, "tag lists"},
+                      {c.manifest_head, "manifest HEAD"},
+                      {c.manifest_get, "manifest GET"},
+                      {c.manifest_put, "manifest PUT"},
+                      {c.referrers, "referrers"},
+                      {c.blob_head, "blob HEAD"},
+                      {c.blob_get, "blob GET"},
+                      {c.mount, "mounts"},
+                      {c.upload_start, "upload POST"},
+                      {c.upload_data, "upload PUT"},
+                      {c.token, "tokens"},
+                      {c.ping + c.other, "others"}});
 }
 
 json::object range_object(const Range& range) {

@@ -9,7 +9,17 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class BadJobs : public SyncRig {};
+class BadJobs : public SyncRig {
+ protected:
+  /// Tags of "app" at both sides: one the same, one other at the target, one the source's alone.
+  static void push_same_moved_and_new(const Served& source, const Served& target) {
+    push_image(source, "app", "same", 1);
+    push_image(source, "app", "moved", 2);
+    push_image(source, "app", "new", 3);
+    push_image(target, "app", "same", 1);
+    push_image(target, "app", "moved", 9);
+  }
+};
 
 TEST_F(BadJobs, TargetsThatOverlapWorkAsLongAsNoTwoRepositoriesBecomeOne) {
   Served source, eu;
@@ -58,11 +68,7 @@ TEST_F(BadJobs, ATargetThatFeedsItsOwnSourceIsRefusedBeforeAnythingIsAsked) {
 
 TEST_F(BadJobs, TagsThatExistAreKeptWhereNothingMayBeOverwritten) {
   Served source, eu;
-  push_image(source, "app", "same", 1);
-  push_image(source, "app", "moved", 2);
-  push_image(source, "app", "new", 3);
-  push_image(eu, "app", "same", 1);
-  push_image(eu, "app", "moved", 9);
+  push_same_moved_and_new(source, eu);
   const Pass done =
       pass(job(source.host(), {eu.host()}, "referrers = \"none\"\noverwrite = \"never\"\n"));
   EXPECT_DONE(done.outcome);
@@ -76,11 +82,7 @@ TEST_F(BadJobs, TagsThatExistAreKeptWhereNothingMayBeOverwritten) {
 
 TEST_F(BadJobs, AnImmutableTagIsFineWhereItIsTheSameAndNamedWhereItIsNot) {
   Served source, eu;
-  push_image(source, "app", "same", 1);
-  push_image(source, "app", "moved", 2);
-  push_image(source, "app", "new", 3);
-  push_image(eu, "app", "same", 1);
-  push_image(eu, "app", "moved", 9);
+  push_same_moved_and_new(source, eu);
   // As ECR and Harbor do: no tag that exists may be put, be it with the digest that it has.
   FaultProxy immutable(eu.port(), [](const Asked& asked) -> std::optional<std::string> {
     const bool known = asked.is("PUT", "/manifests/same") || asked.is("PUT", "/manifests/moved");

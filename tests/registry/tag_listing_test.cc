@@ -38,6 +38,13 @@ struct Listing {
   std::optional<Error> error;
 };
 
+Task<Result<void>> listed_to_the_end(oci::SourceRepository& repository) {
+  auto page = co_await repository.tags_with_digests(std::nullopt);
+  while (page && page->next) page = co_await repository.tags_with_digests(page->next);
+  if (!page) co_return std::unexpected(std::move(page).error());
+  co_return Result<void>{};
+}
+
 Listing list_all(Rig& rig, std::string name = "team/app") {
   Listing out;
   rig.run([&]() -> Task<Result<void>> {
@@ -253,9 +260,7 @@ TEST(TagListingFallback, AnApiThatNeverWorksIsNotAskedForEver) {
   rig.run([&]() -> Task<Result<void>> {
     for (int i = 0; i < 6; ++i) {
       const auto repo = rig.repository(Access::kPull);
-      auto page = co_await repo->tags_with_digests(std::nullopt);
-      while (page && page->next) page = co_await repo->tags_with_digests(page->next);
-      EXPECT_TRUE(page);
+      EXPECT_TRUE(co_await listed_to_the_end(*repo));
     }
     co_return Result<void>{};
   });
@@ -378,9 +383,7 @@ TEST(TagListingAuth, ALoginThatIsRefusedIsNotTriedAgain) {
   rig.run([&]() -> Task<Result<void>> {
     for (int i = 0; i < 2; ++i) {
       const auto repo = rig.repository(Access::kPull);
-      auto page = co_await repo->tags_with_digests(std::nullopt);
-      while (page && page->next) page = co_await repo->tags_with_digests(page->next);
-      EXPECT_TRUE(page);
+      EXPECT_TRUE(co_await listed_to_the_end(*repo));
     }
     co_return Result<void>{};
   });
