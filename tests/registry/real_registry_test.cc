@@ -1,88 +1,13 @@
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
 #include "base/shards.h"
 #include "rig.h"
+#include "support/registries.h"
 #include "transport/curl_client.h"
-
-extern char** environ;
 
 namespace transship::registry {
 namespace {
 
-namespace fs = std::filesystem;
 using oci::ManifestName;
-
-/// A real registry over a directory of its own, on a port that it picks.
-class Server {
- public:
-  explicit Server(const std::string& program) {
-    std::string name = (fs::temp_directory_path() / "transship-registry-XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-    std::ofstream(directory_ / "config.yml")
-        << "version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: "
-        << (directory_ / "data").string() << "}\nhttp: {addr: '127.0.0.1:0'}\n";
-    start(program);
-  }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  ~Server() {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-    ::close(log_);
-    fs::remove_all(directory_);
-  }
-
-  const std::string& address() const { return address_; }
-
- private:
-  void start(const std::string& program) {
-    int ends[2];
-    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    std::string config = (directory_ / "config.yml").string();
-    std::string serve = "serve", path = program;
-    char* argv[] = {path.data(), serve.data(), config.data(), nullptr};
-    ASSERT_EQ(::posix_spawn(&child_, program.c_str(), &actions, nullptr, argv, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    log_ = ends[0];
-    read_address();
-    // What it logs from now on is not read: it must not wait for us.
-    ::fcntl(log_, F_SETPIPE_SZ, 1 << 20);
-  }
-
-  void read_address() {
-    constexpr std::string_view kMark = "listening on ";
-    std::string log;
-    char byte = 0;
-    while (::read(log_, &byte, 1) == 1) {
-      log += byte;
-      const auto at = log.find(kMark);
-      if (at == std::string::npos) continue;
-      const auto end = log.find_first_of("\", \n", at + kMark.size());
-      if (end == std::string::npos) continue;
-      address_ = log.substr(at + kMark.size(), end - at - kMark.size());
-      return;
-    }
-    ADD_FAILURE() << "no address in: " << log;
-  }
-
-  fs::path directory_;
-  pid_t child_ = -1;
-  int log_ = -1;
-  std::string address_;
-};
+using test::DistributionRegistry;
 
 class OpenAdmission final : public transport::Admission {
  public:
@@ -95,13 +20,13 @@ class OpenAdmission final : public transport::Admission {
   }
 };
 
-class RealRegistry : public testing::TestWithParam<const char*> {
+class RealRegistry : public testing::TestWithParam<DistributionRegistry::Version> {
  protected:
   void SetUp() override {
-    if (::access(GetParam(), X_OK) != 0) GTEST_SKIP() << GetParam() << " is not installed";
-    server_ = std::make_unique<Server>(GetParam());
-    registry_ = std::make_unique<Registry>(*http_, credentials_, real_time(), Options{},
-                                           server_->address());
+    if (!DistributionRegistry::installed(GetParam())) GTEST_SKIP() << "it is not installed";
+    server_ = std::make_unique<DistributionRegistry>(GetParam());
+    registry_ =
+        std::make_unique<Registry>(*http_, credentials_, real_time(), Options{}, server_->host());
   }
 
   void run(std::function<Task<Result<void>>()> body) {
@@ -133,7 +58,7 @@ class RealRegistry : public testing::TestWithParam<const char*> {
   Shards shards_{1};
   std::unique_ptr<transport::CurlClient> http_ =
       transport::make_http_client(shards_, {}, admission_);
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<DistributionRegistry> server_;
   std::unique_ptr<Registry> registry_;
 };
 
@@ -263,9 +188,10 @@ TEST_P(RealRegistry, ReferrersFallBackToTags) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Distribution, RealRegistry,
-                         testing::Values("/usr/bin/docker-registry", "/usr/local/bin/registry"),
+                         testing::Values(DistributionRegistry::Version::k28,
+                                         DistributionRegistry::Version::k3),
                          [](const auto& each) {
-                           return std::string(each.param).contains("docker") ? "v2" : "v3";
+                           return each.param == DistributionRegistry::Version::k28 ? "v2" : "v3";
                          });
 
 }  // namespace

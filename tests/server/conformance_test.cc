@@ -7,7 +7,7 @@ namespace {
 class Conformance : public ServerTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(Conformance, OfTheOciSuite) {
-  const auto program = find_peer("conformance");
+  const auto program = test::find_program("conformance");
   if (!program) GTEST_SKIP() << "the OCI conformance suite is not on this machine";
   options.sync = false;
   start();

@@ -33,7 +33,7 @@ class Peers : public ServerTest {
 };
 
 TEST_F(Peers, Crane) {
-  const auto crane = find_peer("crane");
+  const auto crane = test::find_program("crane");
   if (!crane) GTEST_SKIP() << "crane is not on this machine";
   run(fmt::format("{} copy {} {}", *crane, from, to));
   expect_copied();
@@ -43,7 +43,7 @@ TEST_F(Peers, Crane) {
 }
 
 TEST_F(Peers, Skopeo) {
-  const auto skopeo = find_peer("skopeo");
+  const auto skopeo = test::find_program("skopeo");
   if (!skopeo) GTEST_SKIP() << "skopeo is not on this machine";
   run(
       fmt::format("{} --insecure-policy copy --preserve-digests --src-tls-verify=false "
@@ -59,7 +59,7 @@ TEST_F(Peers, Skopeo) {
 }
 
 TEST_F(Peers, Oras) {
-  const auto oras = find_peer("oras");
+  const auto oras = test::find_program("oras");
   if (!oras) GTEST_SKIP() << "oras is not on this machine";
   run(fmt::format("{} cp --from-plain-http --to-plain-http {} {}", *oras, from, to));
   expect_copied();
@@ -72,7 +72,7 @@ TEST_F(Peers, Oras) {
 }
 
 TEST_F(Peers, Regctl) {
-  const auto regctl = find_peer("regctl");
+  const auto regctl = test::find_program("regctl");
   if (!regctl) GTEST_SKIP() << "regctl is not on this machine";
   run(fmt::format("{} registry set --tls disabled {}", *regctl, server->endpoint().authority()));
   run(fmt::format("{} image copy {} {}", *regctl, from, to));
