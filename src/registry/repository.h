@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "base/event.h"
 #include "oci/store.h"
 #include "registry/host.h"
 #include "registry/link.h"
@@ -92,6 +93,7 @@ class Repository final : public oci::TargetRepository {
   oci::TagPage then_plain(const Error& why);
 
   // referrers.cc
+  Task<Result<oci::Referrers>> ask_referrers(const oci::Digest& wanted);
   Task<Result<std::optional<oci::Referrers>>> referrers_by_api(const oci::Digest& subject);
   Task<Result<oci::Referrers>> referrers_by_tag(const oci::Digest& subject);
   Task<Result<bool>> tag_may_exist(std::string tag);
@@ -102,6 +104,9 @@ class Repository final : public oci::TargetRepository {
   ScopeSet scopes_;
   mutable oci::RequestCounts counts_;
 
+  /// Somebody asks for referrers, and nobody has had an answer yet.
+  std::shared_ptr<Event> first_referrers_;
+  bool referrers_answered_ = false;
   /// The referrers API is not there: asked again after this.
   std::optional<Clock::time_point> no_referrers_api_until_;
   /// Where a list of tags with digests stands.

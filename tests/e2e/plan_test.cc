@@ -51,8 +51,7 @@ class PlanTest : public ::testing::TestWithParam<Kind> {
     const auto& asked = done.at("requests").at(host);
     const double said = static_cast<double>(number(range.at("least").at("total")));
     const double came = static_cast<double>(number(asked.at("total")));
-    // Two more: how many ask for the referrers API before one knows that there is none is a race.
-    EXPECT_LE(std::abs(said - came), 0.05 * came + 2)
+    EXPECT_LE(std::abs(said - came), 0.05 * came)
         << host << "\nplanned " << json::serialize(range.at("least")) << "\nasked   "
         << json::serialize(asked);
   }

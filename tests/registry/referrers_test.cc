@@ -77,6 +77,25 @@ TEST(Referrers, WithoutAnApiOneTagListTakesItsPlace) {
   }
 }
 
+TEST(Referrers, ManyAtOnceLearnFromTheFirstAnswer) {
+  Rig rig;
+  rig.http.on(Method::kGet, kApi, answer(404));
+  rig.http.on(Method::kGet, kList, answer(200, {}, R"({"tags":["v1"]})"));
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository(Access::kPull);
+    TaskGroup group(co_await current_executor());
+    for (int i = 0; i < 8; ++i) {
+      group.spawn([](oci::TargetRepository& repository) -> Task<Result<void>> {
+        TS_CO_TRY(const auto found, co_await repository.referrers(kSubject));
+        EXPECT_EQ(found.by, ReferrersBy::kTag);
+        co_return Result<void>{};
+      }(*repo));
+    }
+    co_return co_await group.join();
+  });
+  EXPECT_THAT(rig.http.lines(), ElementsAre(HasSubstr(kApi), HasSubstr(kList)));
+}
+
 TEST(Referrers, OfAHugeRepositoryEachTagIsAsked) {
   Rig rig;
   rig.http.on(Method::kGet, kApi, answer(404));
