@@ -90,8 +90,15 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
   // The whole host is held up: what its other classes may do is not known either.
   void pause(Host& h, Lane& lane, Clock::time_point sent, milliseconds length) const {
     const auto now = time.now();
+    const bool known = lane.rate.unrelated(now);
     lane.rate.on_refusal(sent, now, length);
-    if (lane.rate.unrelated(now)) return;
+    if (lane.rate.unrelated(now)) {
+      // What is so for one class is so for the host.
+      for (Lane& each : h.lanes) {
+        if (!known) each.rate.forget(now);
+      }
+      return;
+    }
     lane.window.on_refusal(now);
     h.paused_until = std::max(h.paused_until, now + length);
     for (Lane& other : h.lanes) {
@@ -109,7 +116,9 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
                                 std::max(kPause, h.max_retry_after));
       // An answer's way longer: those that left meanwhile tell of the same.
       const auto way = std::chrono::ceil<milliseconds>(outcome.first_byte);
-      if (lane.refusals.on_refusal()) pause(h, lane, sent, verdict.wait + way);
+      if (lane.refusals.on_refusal() || lane.rate.learned()) {
+        pause(h, lane, sent, verdict.wait + way);
+      }
     } else if (outcome.status == 503) {
       if (lane.refusals.on_refusal()) lane.window.on_refusal(now);
     } else if (outcome.status != 0) {

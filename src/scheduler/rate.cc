@@ -8,8 +8,9 @@ namespace transship::scheduler {
 namespace {
 using Seconds = std::chrono::duration<double>;
 constexpr auto kBucketLength = std::chrono::milliseconds(125);
-// What "of late" means for the rate of successes.
-constexpr auto kMemory = std::chrono::seconds(3);
+constexpr auto kSecond = std::chrono::seconds(1);
+// Successes are looked at over as many of the last seconds.
+constexpr int kMemory = 7;
 // From the floor to the rate that was refused.
 constexpr Seconds kClimb{18.0};
 constexpr Seconds kShortestClimb{3.0};
@@ -18,17 +19,23 @@ constexpr Seconds kDoubling{5.3};
 // A run of this length was not ended by its first requests: the rate was right, or nearly.
 constexpr auto kSettled = std::chrono::seconds(5);
 constexpr double kBelow = 0.95;
-// Refused below this part of the last refused rate: somebody else is there.
+// Refused within so much more than the known limit, that is still the limit.
+constexpr double kBurst = 1.1;
+// Refused below this part of the known limit: somebody else is there.
 constexpr double kEarly = 0.96;
 constexpr double kGiveWay = 0.8;
-constexpr double kCrowdedStep = 0.24;
+constexpr double kCrowdedStep = 0.16;
 constexpr int kCrowded = 2;
 constexpr double kLeast = 0.2;
 // What a class that was not refused itself may have after a pause at least.
 constexpr double kOtherClass = 10.0;
-// A limit that was guessed twice too high is found in fewer runs, and not so far below.
-constexpr int kTooManyRuns = 6;
-constexpr double kTooFar = 4;
+// A run with fewer successes is a short one, or one that lasted with far fewer. A limit that was
+// guessed twice too high is found in a few of them, and not so far below.
+constexpr double kFew = 100;
+constexpr double kVeryFew = 10;
+constexpr int kTooManyRuns = 3;
+constexpr double kTooFar = 3;
+constexpr std::uint64_t kAnswers = 64;
 // So many answers tell whether most are refusals.
 constexpr std::uint64_t kEnough = 32;
 constexpr auto kUnrelated = std::chrono::seconds(60);
@@ -75,7 +82,12 @@ void Rate::on_limit(const transport::RateLimit& limit, Clock::time_point now,
 void Rate::on_success(Clock::time_point now) {
   roll(now);
   ++successes_[static_cast<std::size_t>(bucket_) % kBuckets];
+  ++taken_;
   ++passed_;
+  if (passed_ + refused_ > kAnswers) {
+    passed_ /= 2;
+    refused_ /= 2;
+  }
   // Answers overtake each other: what went through before the first refusal is known only later.
   if (guessing_ && now < began_) {
     ++ceiling_;
@@ -89,8 +101,9 @@ void Rate::begin_run(double floor, double ceiling, Clock::time_point now, Clock:
   ceiling_ = std::max(floor_, ceiling);
   climb_ = kClimb;
   began_ = now + pause;
-  paused_ = pause;
   idle_at_ = began_;
+  refused_at_ = now;
+  taken_ = 0;
 }
 
 void Rate::on_refusal(Clock::time_point sent, Clock::time_point now, Clock::duration pause) {
@@ -102,32 +115,25 @@ void Rate::on_refusal(Clock::time_point sent, Clock::time_point now, Clock::dura
     unrelated_until_ = now;
   }
   if (!learned_) {
-    const double taken = std::max(1.0, successes_within(std::chrono::seconds(1), now));
+    const double taken = std::max(1.0, successes_within(kSecond, now));
     begin_run(kBelow * taken, taken, now, pause);
     guessing_ = true;
-    return;
+  } else if (sent >= began_) {
+    learn(sent, now, pause);
   }
-  if (sent < began_) return;
-  const bool settled = now - began_ >= kSettled;
-  short_runs_ = settled ? 0 : short_runs_ + 1;
-  if (short_runs_ <= 1) {
-    passed_ = refused_ = 0;
-    row_began_at_ = *learned(now);
-  }
-  if (!forget_if_unrelated(now)) learn(settled, now, pause);
 }
 
-void Rate::learn(bool settled, Clock::time_point now, Clock::duration pause) {
-  const double refused = *learned(now);
-  const auto cycle = std::min<Clock::duration>(now - began_ + paused_, kMemory);
-  const double taken = std::min(refused, successes_within(cycle, now) / Seconds(cycle).count());
+void Rate::learn(Clock::time_point sent, Clock::time_point now, Clock::duration pause) {
+  // A window of time was filled by the pace of the second before.
+  const double refused = *run_rate(std::max(began_, sent - kSecond));
+  const bool settled = now - began_ >= kSettled;
+  if (declines(refused, settled)) return forget(now);
   const bool early = settled_ && !guessing_ && (!settled || refused < kEarly * ceiling_);
   crowded_ = early ? std::min(crowded_ + 1, 2 * kCrowded) : std::max(crowded_ - 1, 0);
-  // The pause counted in, a token bucket took `taken`, and a window of time up to `refused`.
-  double right = (taken + refused) / 2;
-  if (settled_ && short_runs_ == 1) right = kBelow * refused;
+  const double right = limit(refused, settled, early, now);
   settled_ = settled_ || settled;
   guessing_ = false;
+  if (short_runs_ > kTooManyRuns) return begin_run(refused / 2, refused, now, pause);
   if (crowded_ < kCrowded) {
     return begin_run(kBelow * right, settled ? right : refused, now, pause);
   }
@@ -136,16 +142,42 @@ void Rate::learn(bool settled, Clock::time_point now, Clock::duration pause) {
   climb_ = std::clamp(climb, kShortestClimb, kClimb);
 }
 
-bool Rate::forget_if_unrelated(Clock::time_point now) {
-  if (short_runs_ < kTooManyRuns) return false;
-  const bool mostly_well = passed_ >= 2 * refused_ && floor_ < row_began_at_ / kTooFar;
-  short_runs_ = 0;
-  passed_ = refused_ = 0;
-  if (!mostly_well) return false;
+// A limit that is halved towards is met: below it nothing is refused.
+bool Rate::declines(double refused, bool settled) {
+  const bool few = taken_ < kFew && (!settled || taken_ < kVeryFew);
+  short_runs_ = few ? short_runs_ + 1 : 0;
+  if (short_runs_ == 1) row_began_at_ = refused;
+  return short_runs_ > 1 && refused < row_began_at_ / kTooFar && passed_ > refused_;
+}
+
+double Rate::limit(double refused, bool settled, bool early, Clock::time_point now) {
+  // What went through before the first refusal did so within two windows, or was half a burst.
+  if (guessing_) least_ = ceiling_ / 2;
+  least_ = refused < least_ ? 0 : std::max(least_, taken_at_least(now));
+  const double least = std::min(refused, least_);
+  if (settled_ || settled) least_ = 0;
+  if (settled_ && short_runs_ == 1) return kBelow * refused;
+  if (settled && !early && least <= kBurst * ceiling_) {
+    return std::min(refused, kBurst * ceiling_);
+  }
+  return (least + refused) / 2;
+}
+
+// A bucket gave a burst of a second beside its rate, and a window of a second began once more than
+// whole seconds passed.
+double Rate::taken_at_least(Clock::time_point now) const {
+  double most = taken_ / Seconds(now - refused_at_).count();
+  for (int s = 1; s <= kMemory && now - refused_at_ >= s * kSecond; ++s) {
+    most = std::max(most, successes_within(s * kSecond, now) / (s + 1));
+  }
+  return most;
+}
+
+void Rate::forget(Clock::time_point now) {
   unrelated_until_ = now + kUnrelated;
   learned_ = settled_ = guessing_ = false;
-  crowded_ = 0;
-  return true;
+  crowded_ = short_runs_ = 0;
+  passed_ = refused_ = 0;
 }
 
 void Rate::on_pause(Clock::time_point now, Clock::duration pause) {
@@ -154,12 +186,12 @@ void Rate::on_pause(Clock::time_point now, Clock::duration pause) {
     idle_at_ = std::max(idle_at_, now + pause);
     return;
   }
-  const double taken = std::max(kOtherClass, successes_within(std::chrono::seconds(1), now));
+  const double taken = std::max(kOtherClass, successes_within(kSecond, now));
   begin_run(taken, taken, now, pause);
   climb_ = Seconds(0);
 }
 
-std::optional<double> Rate::learned(Clock::time_point now) const {
+std::optional<double> Rate::run_rate(Clock::time_point now) const {
   if (!learned_) return std::nullopt;
   const Seconds run(std::max(now - began_, Clock::duration::zero()));
   if (run < climb_) return floor_ + (ceiling_ - floor_) * (run / climb_);
@@ -167,7 +199,7 @@ std::optional<double> Rate::learned(Clock::time_point now) const {
 }
 
 std::optional<double> Rate::current(Clock::time_point now) const {
-  const auto rate = learned(now);
+  const auto rate = run_rate(now);
   if (now >= told_until_) return rate;
   return std::min(told_, rate.value_or(told_));
 }

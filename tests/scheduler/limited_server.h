@@ -57,15 +57,20 @@ class LimitedServer {
   std::chrono::milliseconds latency{50};
   std::size_t quick_at_once = 0;   ///< More than these at once take as much longer; 0: any.
   unsigned refused_by_chance = 0;  ///< Per cent, whatever the rate.
+  int chance_status = 429;         ///< What those are answered with.
   std::map<std::size_t, std::vector<Second>> seconds;  ///< By client.
   std::size_t in_flight = 0, most = 0;
+  /// When requests came, and when a refusal was heard; in seconds.
+  std::vector<double> arrivals{}, refusals{};
 
   double now() const { return std::chrono::duration<double>(clock_.passed()).count(); }
 
   /// One request of `client`; what became of it.
   Task<Result<transport::Outcome>> request(std::size_t client) {
     most = std::max(most, ++in_flight);
-    const bool admitted = random_() % 100 >= refused_by_chance && limiter.admit(now());
+    arrivals.push_back(now());
+    const bool by_chance = random_() % 100 < refused_by_chance;
+    const bool admitted = !by_chance && limiter.admit(now());
     auto takes = latency + std::chrono::microseconds(static_cast<std::int64_t>(random_() % 1000) *
                                                      latency.count() / 5);
     if (quick_at_once > 0 && in_flight > quick_at_once) {
@@ -77,8 +82,12 @@ class LimitedServer {
     auto& all = seconds[client];
     all.resize(std::max(all.size(), static_cast<std::size_t>(now()) + 1));
     ++(admitted ? all.back().taken : all.back().refused);
-    transport::Outcome out{.status = admitted ? 200 : 429, .first_byte = takes};
-    if (!admitted && retry_after_) out.retry_after = std::chrono::seconds(1);
+    transport::Outcome out{.status = 200, .first_byte = takes};
+    if (!admitted) {
+      refusals.push_back(now());
+      out.status = by_chance ? chance_status : 429;
+      if (retry_after_) out.retry_after = std::chrono::seconds(1);
+    }
     co_return out;
   }
 
@@ -118,7 +127,7 @@ class Hammer {
       TS_CO_TRY(const auto outcome, co_await server_.request(client_));
       const auto verdict = permit->report(outcome);
       permit.reset();
-      if (outcome.status == 429) {
+      if (outcome.status != 200) {
         TS_CO_TRY(co_await clock_.sleep_until(clock_.now() + verdict.wait));
       }
     }
@@ -129,6 +138,55 @@ class Hammer {
   FakeClock& clock_;
   scheduler::Gates& gates_;
   std::size_t client_;
+};
+
+/// One pass to a registry: images of four layers and a config, each blob a POST and a PUT, then the
+/// manifest; so many blobs at once.
+class LimitedPass {
+ public:
+  static constexpr int kImages = 100, kBlobs = 5;
+
+  LimitedPass(LimitedServer& server, FakeClock& clock, scheduler::Gates& gates)
+      : server_(server), clock_(clock), gates_(gates) {}
+
+  Task<Result<void>> run(Executor executor, std::size_t at_once) {
+    TaskGroup group(executor);
+    for (int i = 0; i < 20; ++i) group.spawn(step(transport::RequestClass::kRead, 0));
+    for (std::size_t i = 0; i < at_once; ++i) group.spawn(worker());
+    co_return co_await group.join();
+  }
+
+ private:
+  Task<Result<void>> worker() {
+    while (next_ < kImages * kBlobs) {
+      const int blob = next_++;
+      const bool config = blob % kBlobs == kBlobs - 1;
+      TS_CO_TRY(co_await step(transport::RequestClass::kWrite, 0));
+      TS_CO_TRY(co_await step(transport::RequestClass::kWrite, config ? 0 : 256U << 10U));
+      if (++done_[blob / kBlobs] == kBlobs) {
+        TS_CO_TRY(co_await step(transport::RequestClass::kWrite, 0));
+      }
+    }
+    co_return Result<void>{};
+  }
+
+  // Until it is done.
+  Task<Result<void>> step(transport::RequestClass kind, std::uint64_t bytes) {
+    while (true) {
+      TS_CO_TRY(auto permit, co_await gates_.admit("host:443", kind, bytes));
+      TS_CO_TRY(const auto outcome, co_await server_.request(0));
+      const auto verdict = permit->report(outcome);
+      permit.reset();
+      if (outcome.status == 200) co_return Result<void>{};
+      TS_CO_TRY(co_await clock_.sleep_until(clock_.now() + verdict.wait));
+    }
+  }
+
+  LimitedServer& server_;
+  FakeClock& clock_;
+  scheduler::Gates& gates_;
+  int next_ = 0;
+  std::map<int, int> done_;
 };
 
 }  // namespace transship::test

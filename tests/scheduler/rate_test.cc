@@ -82,7 +82,45 @@ TEST(RateTest, AShortRunIsFollowedByOneBetweenWhatWasTakenAndWhatWasRefused) {
   rate.on_refusal(now, now, seconds(1));
   now += seconds(2);  // A second of pause, and one in which nothing was taken.
   rate.on_refusal(now, now, seconds(1));
-  EXPECT_NEAR(*rate.current(now), 45, 6);
+  EXPECT_NEAR(*rate.current(now), 65, 6);
+}
+
+// A bucket gives its burst beside its rate: the rate at which it is empty is not the limit.
+TEST(RateTest, ABurstPastTheKnownLimitLeavesItKnown) {
+  Rate rate;
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  now -= milliseconds(1);
+  rate.on_refusal(now, now, seconds(1));
+  const double floor = *rate.current(now);
+  const auto end = now + seconds(24);
+  for (now += seconds(1); now < end; now += milliseconds(10)) rate.on_success(now);
+  EXPECT_GT(*rate.current(now), 1.5 * floor);
+  rate.on_refusal(now, now, seconds(1));
+  EXPECT_LT(*rate.current(now), 1.15 * floor);
+}
+
+// Ever slower, and refused all the same after a few: it is not the rate.
+TEST(RateTest, RefusalsThatSlowingDownDoesNotEndAreUnrelated) {
+  Rate rate;
+  auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+  int pauses = 0;
+  while (!rate.unrelated(now) && pauses < 20) {
+    rate.on_refusal(now, now, seconds(1));
+    ++pauses;
+    now += seconds(1);
+    for (int i = 0; i < 4; ++i) rate.on_success(now += milliseconds(50));
+  }
+  EXPECT_LE(pauses, 7);
+  EXPECT_FALSE(rate.current(now)) << "nothing is held back";
+  EXPECT_FALSE(rate.unrelated(now + seconds(61)));
+}
+
+TEST(RateTest, WhereMostAreRefusedItWasTheRateAfterAll) {
+  Rate rate;
+  Clock::time_point now{std::chrono::hours(1)};
+  rate.forget(now);
+  for (int i = 0; i < 100 && rate.unrelated(now); ++i) rate.on_refusal(now, now, seconds(1));
+  EXPECT_TRUE(rate.current(now));
 }
 
 TEST(RateTest, AnotherClassIsHeldToWhatItHadAndGrowsFromThere) {
