@@ -1,5 +1,6 @@
 // One pass of `transship sync` between two real registries, a fifth of whose requests are spoiled.
-// 100 tags in 20 repositories, 4 layers of 256 KiB.
+// Five tags a repository, 4 layers of 256 KiB. TRANSSHIP_FAULT_REPOSITORIES says how many
+// repositories (20 for the long run).
 #include <fmt/format.h>
 
 #include "e2e/harness.h"
@@ -11,9 +12,14 @@ namespace {
 using test::Fault;
 using test::FaultProxy;
 
-constexpr std::size_t kRepositories = 20;
 constexpr std::size_t kTags = 5;
+constexpr std::size_t kMostPasses = 3;
 constexpr std::chrono::seconds kLongestPass{120};
+
+std::size_t repositories() {
+  const char* said = std::getenv("TRANSSHIP_FAULT_REPOSITORIES");
+  return said == nullptr ? 4 : std::strtoul(said, nullptr, 10);
+}
 
 struct Case {
   std::string name;
@@ -21,6 +27,7 @@ struct Case {
   double share = 0.2;
   double sent_at_most = 1.1;  ///< Body bytes at the target, for each unique one.
   std::uint64_t seed = 20261125;
+  std::uint64_t per_second = 0;  ///< What the target admits; 0: all.
 };
 
 void PrintTo(const Case& of, std::ostream* out) { *out << of.name; }
@@ -33,7 +40,7 @@ class Faults : public ::testing::TestWithParam<Case> {
   static void SetUpTestSuite() {
     if (!DistributionRegistry::installed(Version::k3)) return;
     source_ = std::make_unique<DistributionRegistry>(Version::k3);
-    for (std::size_t i = 0; i < kRepositories * kTags; ++i) {
+    for (std::size_t i = 0; i < repositories() * kTags; ++i) {
       const TestContent content = image(i);
       unique_ += content.blob_bytes();
       push(source_->http(), repository(i), content);
@@ -71,7 +78,9 @@ TEST_P(Faults, OnePassBringsAllAndNothingWrong) {
   const Case& c = GetParam();
   DistributionRegistry target(Version::k3);
   FaultProxy from(source_->port(), {.faults = c.faults, .share = c.share, .seed = c.seed});
-  FaultProxy to(target.port(), {.faults = c.faults, .share = c.share, .seed = c.seed + 1});
+  FaultProxy to(
+      target.port(),
+      {.faults = c.faults, .share = c.share, .seed = c.seed + 1, .per_second = c.per_second});
   const TempDir files;
   const Home home;
   const std::string jobs = files.write(
@@ -79,16 +88,29 @@ TEST_P(Faults, OnePassBringsAllAndNothingWrong) {
                                "referrers = \"none\"\n",
                                from.host(), to.host()));
 
-  const Outcome pass = transship({"sync", "-c", jobs, "--json"}, home, kLongestPass);
+  std::size_t passes = 0;
+  std::chrono::milliseconds took{};
+  Outcome pass;
+  do {
+    pass = transship({"sync", "-c", jobs, "--json"}, home, kLongestPass);
+    took += pass.took;
+    EXPECT_EQ(pass.code, 0) << pass.err << pass.out.substr(0, 4000);
+  } while (++passes < kMostPasses && pass.code != 0);
   const double sent = static_cast<double>(to.figures().uploaded) / static_cast<double>(unique_);
-  fmt::print("{}: exit {} after {} ms, {:.2f} x the unique bytes sent, seed {}\n  {}\n  {}\n",
-             c.name, pass.code, pass.took.count(), sent, c.seed, tell("source", from),
-             tell("target", to));
-  EXPECT_GT(from.figures().spoiled, 0U);
-  EXPECT_EQ(pass.code, 0) << pass.err << pass.out.substr(0, 4000);
+  fmt::print(
+      "{}: {} passes, {:.2f} x the unique bytes sent, {} x 429, {:.1f} s, seed {}\n  {}\n  {}\n",
+      c.name, passes, sent, from.figures().refused + to.figures().refused,
+      std::chrono::duration<double>(took).count(), c.seed, tell("source", from),
+      tell("target", to));
+  EXPECT_EQ(passes, 1U);
   EXPECT_LE(sent, c.sent_at_most);
+  if (c.per_second == 0) {
+    EXPECT_GT(from.figures().spoiled, 0U);
+  } else {
+    EXPECT_LT(to.figures().refused, 50U);
+  }
   std::string missing;
-  for (std::size_t i = 0; i < kRepositories * kTags; ++i) {
+  for (std::size_t i = 0; i < repositories() * kTags; ++i) {
     missing += differences(target.http(), repository(i), image(i));
   }
   EXPECT_EQ(missing, "");
@@ -116,7 +138,8 @@ INSTANTIATE_TEST_SUITE_P(
               Fault::kDelay, Fault::kDuplicate},
              0.2,
              1.1,
-             7}),
+             7},
+        Case{"FiftyASecond", {}, 0, 1.01, 0, 50}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

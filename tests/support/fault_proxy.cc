@@ -140,9 +140,20 @@ void FaultProxy::serve(RawConnection& client) {
   }
 }
 
+// A second begins with the first request after the last one's end.
+bool FaultProxy::admitted() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - second_ >= std::chrono::seconds(1)) {
+    second_ = now;
+    within_second_ = 0;
+  }
+  return plan_.per_second == 0 || ++within_second_ <= plan_.per_second;
+}
+
 Fault FaultProxy::draw(Exchange& exchange) {
   const std::lock_guard lock(mutex_);
   ++figures_.requests;
+  if (!admitted()) return Fault::k429;
   const std::string key = exchange.key();
   const std::uint64_t drawn = exchange.drawn = mix(plan_.seed, key, ++asked_[key]);
   if (plan_.faults.empty() || static_cast<double>(drawn >> 11U) * 0x1p-53 >= plan_.share) {

@@ -46,6 +46,7 @@ class FaultProxy {
     std::chrono::milliseconds stall{5'000};
     std::chrono::milliseconds delay{2'000};
     std::string retry_after{"1"};  ///< Of 429 and 503; empty: none.
+    std::uint64_t per_second = 0;  ///< More in a second are answered 429; 0: any.
   };
   struct Figures {
     std::uint64_t requests = 0, spoiled = 0;
@@ -70,6 +71,7 @@ class FaultProxy {
   bool forward(RawConnection& client, Exchange& exchange);
   bool give(RawConnection& client, Exchange& exchange, std::string answer);
   Fault draw(Exchange& exchange);
+  bool admitted();
   void count(const Exchange& exchange);
 
   std::uint16_t upstream_;
@@ -77,7 +79,9 @@ class FaultProxy {
   Plan plan_;
   Figures figures_;
   std::map<std::string, std::uint64_t> asked_;  ///< How often, by what is asked.
-  RawServer server_;                            ///< Last: its threads end before the rest goes.
+  std::chrono::steady_clock::time_point second_{};
+  std::uint64_t within_second_ = 0;
+  RawServer server_;  ///< Last: its threads end before the rest goes.
 };
 
 }  // namespace transship::test
