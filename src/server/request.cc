@@ -9,7 +9,7 @@ namespace transship::server {
 
 void Request::clear() {
   for (std::string* text : {&method, &target, &authorization, &content_type, &content_range, &range,
-                            &if_none_match, &user_agent, &user}) {
+                            &if_range, &if_none_match, &user_agent, &user}) {
     text->clear();
   }
   content_length.reset();

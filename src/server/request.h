@@ -15,7 +15,8 @@ namespace transship::server {
 struct Request {
   std::string method;
   std::string target;  ///< As it was sent.
-  std::string authorization, content_type, content_range, range, if_none_match, user_agent;
+  std::string authorization, content_type, content_range, range, if_range, if_none_match,
+      user_agent;
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
   bool expects_continue = false;

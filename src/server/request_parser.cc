@@ -34,6 +34,8 @@ void RequestParser::on_field_impl(Field name, View, View value, ErrorCode& ec) {
       return assign(out_->content_range, value);
     case Field::range:
       return assign(out_->range, value);
+    case Field::if_range:
+      return assign(out_->if_range, value);
     case Field::if_none_match:
       return assign(out_->if_none_match, value);
     case Field::user_agent:

@@ -55,6 +55,28 @@ TEST_F(Blobs, AreGivenInRanges) {
   }
 }
 
+// RFC 9110 13.1.5: the part only of what it is a part of, else the whole.
+TEST_F(Blobs, AreGivenWholeToWhoHasAPartOfAnother) {
+  const std::string etag = '"' + digest_text(blob) + '"';
+  const auto asked = [&](const std::string& if_range) {
+    return ask("GET", path, "", {{"Range", "bytes=500-1499"}, {"If-Range", if_range}});
+  };
+  const RawReply part = asked(etag);
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, blob.substr(500, 1000));
+  for (const std::string& other :
+       {'"' + digest_text("other") + '"', "W/" + etag, digest_text(blob),
+        std::string("Mon, 23 Nov 2026 21:35:58 GMT"), etag + ", " + etag}) {
+    const RawReply whole = asked(other);
+    EXPECT_EQ(whole.status, 200) << other;
+    EXPECT_EQ(whole["content-range"], "") << other;
+    EXPECT_EQ(whole.body, blob) << other;
+  }
+  // A range that cannot be is not looked at either; without a Range the field says nothing.
+  EXPECT_EQ(ask("GET", path, "", {{"Range", "bytes=20000-"}, {"If-Range", "\"x\""}}).status, 200);
+  EXPECT_EQ(ask("GET", path, "", {{"If-Range", etag}}).body, blob);
+}
+
 TEST_F(Blobs, AreNotSentAgainToWhoHasThem) {
   EXPECT_EQ(ask("GET", path, "", {{"If-None-Match", '"' + digest_text(blob) + '"'}}).status, 304);
 }
