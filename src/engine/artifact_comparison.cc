@@ -42,11 +42,12 @@ void ArtifactComparer::cannot_ask_any(const Error& error) {
   for (std::size_t i = 0; i < targets_.size(); ++i) cannot_ask(i, error);
 }
 
-Task<ArtifactComparison> ArtifactComparer::run(oci::ManifestName root) {
+Task<ArtifactComparison> ArtifactComparer::run(oci::ManifestName root,
+                                               std::optional<oci::Digest> listed) {
   out_.name = root.digest ? fmt::format("{}@{}", source_.id().to_string(), root.to_string())
                           : fmt::format("{}:{}", source_.id().to_string(), root.name);
   out_.targets.resize(targets_.size());
-  Result<Met> met = co_await resolve(std::move(root));
+  Result<Met> met = co_await resolve(std::move(root), std::move(listed));
   if (!met) {
     cannot_ask_any(met.error());
     co_return std::move(out_);
@@ -66,9 +67,20 @@ Task<ArtifactComparison> ArtifactComparer::run(oci::ManifestName root) {
   co_return std::move(out_);
 }
 
+bool ArtifactComparer::all_list(const oci::Digest& digest) const {
+  return std::ranges::all_of(targets_, [&](const ComparedTarget& target) {
+    return target.refused || target.listed == digest;
+  });
+}
+
 // With some platforms only the targets have an index that the source does not have.
-Task<Result<ArtifactComparer::Met>> ArtifactComparer::resolve(oci::ManifestName root) {
+Task<Result<ArtifactComparer::Met>> ArtifactComparer::resolve(oci::ManifestName root,
+                                                              std::optional<oci::Digest> listed) {
   Met out;
+  if (listed && all_list(*listed)) {
+    out.descriptor.digest = std::move(*listed);
+    co_return out;
+  }
   if (options_.platforms.empty()) {
     TS_CO_TRY(out.descriptor, co_await source_.resolve(std::move(root)));
     co_return out;
@@ -90,7 +102,9 @@ Task<Result<void>> ArtifactComparer::look_at_root(std::size_t index, oci::Digest
     co_return Result<void>{};
   }
   Result<oci::Descriptor> there = fail(Errc::kNotFound, "");
-  if (!target.tag_absent) {
+  if (target.listed == digest) {
+    there = oci::Descriptor{.media_type = {}, .digest = digest};
+  } else if (!target.tag_absent) {
     there =
         co_await target.view->resolve(target.tag.empty() ? oci::ManifestName::by_digest(digest)
                                                          : oci::ManifestName::by_tag(target.tag));

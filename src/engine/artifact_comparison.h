@@ -16,9 +16,10 @@ namespace transship::engine {
 struct ComparedTarget {
   oci::TargetRepository* repository = nullptr;
   SourceView* view = nullptr;
-  std::string tag{};               ///< Empty: by the source's digest.
-  bool tag_absent = false;         ///< A list has shown it.
-  std::optional<Error> refused{};  ///< It is not asked at all.
+  std::string tag{};                    ///< Empty: by the source's digest.
+  bool tag_absent = false;              ///< A list has shown it.
+  std::optional<oci::Digest> listed{};  ///< What a list says that the tag names.
+  std::optional<Error> refused{};       ///< It is not asked at all.
 };
 
 /// Compares one artifact with what the targets have, by digest: the root, and as far as the depth
@@ -34,8 +35,10 @@ class ArtifactComparer {
         targets_(std::move(targets)),
         bytes_read_(bytes_read) {}
 
-  /// Ends in any case. Call once.
-  [[nodiscard]] Task<ArtifactComparison> run(oci::ManifestName root);
+  /// `listed`: what the source's list says that the tag names. What lists say is enough to call a
+  /// tag equal; a difference is asked for. Ends in any case. Call once.
+  [[nodiscard]] Task<ArtifactComparison> run(oci::ManifestName root,
+                                             std::optional<oci::Digest> listed = std::nullopt);
 
  private:
   using State = TargetComparison::State;
@@ -49,7 +52,9 @@ class ArtifactComparer {
     std::size_t depth = 0;
   };
 
-  [[nodiscard]] Task<Result<Met>> resolve(oci::ManifestName root);
+  [[nodiscard]] Task<Result<Met>> resolve(oci::ManifestName root,
+                                          std::optional<oci::Digest> listed);
+  bool all_list(const oci::Digest& digest) const;
   [[nodiscard]] Task<Result<void>> look_at_root(std::size_t index, oci::Digest digest);
   [[nodiscard]] Task<Result<void>> around_root(Met* root);
   [[nodiscard]] Task<Result<void>> walk(Met met);

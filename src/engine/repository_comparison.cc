@@ -62,6 +62,11 @@ Task<Result<void>> RepositoryComparer::run() {
   co_return done ? joined : done;
 }
 
+// Lists lie: at the depths that look at content each tag is asked itself.
+bool RepositoryComparer::lists_count() const {
+  return state_.options.depth <= CompareDepth::kManifests && state_.options.platforms.empty();
+}
+
 Task<RepositoryComparer::Listing> RepositoryComparer::list(oci::SourceRepository& repository,
                                                            Side side) {
   const std::string what = "list tags of " + repository.id().to_string();
@@ -69,11 +74,15 @@ Task<RepositoryComparer::Listing> RepositoryComparer::list(oci::SourceRepository
   std::size_t invalid = 0;
   std::optional<std::string> cursor;
   do {
-    Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
-        state_.run.context, what, [&] { return repository.tags(cursor); });
+    Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(state_.run.context, what, [&] {
+      return lists_count() ? repository.tags_with_digests(cursor) : repository.tags(cursor);
+    });
     if (!page) {
       out.error = std::move(page).error().within(what).on(side);
       break;
+    }
+    for (std::size_t i = 0; i < page->digests.size(); ++i) {
+      if (page->digests[i]) out.digests.try_emplace(page->tags[i], std::move(page->digests[i]));
     }
     std::ranges::move(page->tags, std::back_inserter(out.tags));
     invalid += page->invalid;
@@ -107,8 +116,8 @@ Task<Result<void>> RepositoryComparer::look_at_target(std::size_t index) {
   if (target.listed) {
     state_.health.succeeded(index);
     target.view.set_digest_tags(digest_tags_of(listing.tags));
-    target.tags.insert(std::make_move_iterator(listing.tags.begin()),
-                       std::make_move_iterator(listing.tags.end()));
+    target.tags = std::move(listing.digests);
+    for (std::string& tag : listing.tags) target.tags.try_emplace(std::move(tag));
     co_return Result<void>{};
   }
   if (of_the_host(*listing.error)) {
@@ -154,31 +163,35 @@ Task<Result<void>> RepositoryComparer::compare_tags() {
                      : fmt::format("{} tags that were listed are compared", tags.size())));
   }
   for (const std::string& tag : tags) {
-    TS_CO_TRY(co_await start(oci::ManifestName::by_tag(tag)));
+    TS_CO_TRY(co_await start(oci::ManifestName::by_tag(tag), listing.digests[tag]));
   }
   if (!error && !state_.options.ignore_extra) only_there();
   co_return Result<void>{};
 }
 
-Task<Result<void>> RepositoryComparer::start(oci::ManifestName name) {
+Task<Result<void>> RepositoryComparer::start(oci::ManifestName name,
+                                             std::optional<oci::Digest> listed) {
   TS_CO_TRY(Slots::Held slot, co_await state_.artifacts.take());
-  artifacts_.spawn(one(std::move(name), std::move(slot)));
+  artifacts_.spawn(one(std::move(name), std::move(listed), std::move(slot)));
   co_return Result<void>{};
 }
 
-Task<Result<void>> RepositoryComparer::one(oci::ManifestName name, Slots::Held) {
+Task<Result<void>> RepositoryComparer::one(oci::ManifestName name,
+                                           std::optional<oci::Digest> listed, Slots::Held) {
   std::vector<ComparedTarget> targets;
   for (const auto& target : targets_) {
     ComparedTarget& to = targets.emplace_back();
     to.repository = target->repository;
     to.view = &target->view;
     to.tag = name.name;
-    to.tag_absent = !name.digest && target->listed && !target->tags.contains(name.name);
+    const auto there = name.digest ? target->tags.end() : target->tags.find(name.name);
+    to.tag_absent = !name.digest && target->listed && there == target->tags.end();
+    if (there != target->tags.end()) to.listed = there->second;
     to.refused = target->refused;
   }
   ArtifactComparer comparer(state_.run, source_, state_.options, std::move(targets),
                             state_.report.bytes_read);
-  state_.report.add(co_await comparer.run(std::move(name)));
+  state_.report.add(co_await comparer.run(std::move(name), std::move(listed)));
   co_return co_await check_cancelled();
 }
 
@@ -186,7 +199,7 @@ Task<Result<void>> RepositoryComparer::one(oci::ManifestName name, Slots::Held) 
 void RepositoryComparer::only_there() {
   std::map<std::string, std::vector<std::size_t>> extra;
   for (std::size_t i = 0; i < targets_.size(); ++i) {
-    for (const std::string& tag : targets_[i]->tags) {
+    for (const auto& [tag, digest] : targets_[i]->tags) {
       if (!seen_.contains(tag) && state_.tags.match(tag)) extra[tag].push_back(i);
     }
   }

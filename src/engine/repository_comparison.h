@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -48,16 +49,19 @@ class RepositoryComparer {
 
  private:
   using Tags = std::vector<std::string>;
+  /// Tags with what they name, where a list says so.
+  using Listed = std::unordered_map<std::string, std::optional<oci::Digest>>;
   struct Target {
     Target(RunState& run, oci::TargetRepository& of) : repository(&of), view(run, of) {}
     oci::TargetRepository* repository;
     SourceView view;
     bool listed = false;  ///< `tags` are all that it has.
-    std::unordered_set<std::string> tags;
+    Listed tags;
     std::optional<Error> refused;
   };
   struct Listing {
     Tags tags;
+    Listed digests;              ///< Of `tags`, where the list says them.
     std::optional<Error> error;  ///< It was cut short, or refused.
   };
 
@@ -65,8 +69,11 @@ class RepositoryComparer {
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
   [[nodiscard]] Task<Result<void>> compare_tags();
   Tags chosen(Listing& listing);
-  [[nodiscard]] Task<Result<void>> start(oci::ManifestName name);
-  [[nodiscard]] Task<Result<void>> one(oci::ManifestName name, Slots::Held slot);
+  [[nodiscard]] Task<Result<void>> start(oci::ManifestName name,
+                                         std::optional<oci::Digest> listed = std::nullopt);
+  [[nodiscard]] Task<Result<void>> one(oci::ManifestName name, std::optional<oci::Digest> listed,
+                                       Slots::Held slot);
+  bool lists_count() const;
   void only_there();
   void incomplete(std::string text) { state_.report.incomplete.push_back(std::move(text)); }
 

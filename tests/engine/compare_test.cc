@@ -200,6 +200,48 @@ TEST_F(Compare, OfAllTagsOnlyThoseThatDifferAreKept) {
   EXPECT_EQ(compare_all().artifacts.size(), 1U);
 }
 
+TEST_F(Compare, WhereListsSayWhatTagsNameOnlyDifferencesAreAskedFor) {
+  compare_options.referrers.which = engine::ReferrerChoice::Which::kNone;
+  for (int i = 0; i < 20; ++i) {
+    add_image(source, {.layers = {fmt::format("layer {}", i)}}, fmt::format("v{}", i));
+  }
+  ASSERT_TRUE(copy_all({{&target, ""}, {&far, ""}}).ok());
+  for (MemoryStore* store : {&source_store, &target_store, &far_store}) {
+    store->options.lists_digests = true;
+  }
+  EXPECT_FALSE(compare_all().different());
+  EXPECT_EQ(requests() + far_store.log.size(), 3U);  // A list each.
+  // One that differs, one that is missing: the source says itself what they are.
+  add_image(far, {.layers = {"other"}}, "v3");
+  add_image(source, {.layers = {"new"}}, "v20");
+  const ComparisonReport report = compare_all();
+  ASSERT_EQ(report.artifacts.size(), 2U);
+  EXPECT_EQ(report.artifacts[1].targets[0].state, State::kEqual);
+  EXPECT_EQ(report.artifacts[1].targets[1].state, State::kDifferent);
+  EXPECT_EQ(source_store.calls(Step::kResolve), 2U);
+  EXPECT_EQ(target_store.calls(Step::kResolve), 0U);
+  EXPECT_EQ(far_store.calls(Step::kResolve), 1U);
+  // Where content is looked at, what a list says is not enough.
+  compare_options.depth = engine::CompareDepth::kBlobs;
+  EXPECT_EQ(compare_all().artifacts.size(), 2U);
+  EXPECT_EQ(target_store.calls(Step::kResolve), 20U);
+}
+
+TEST_F(Compare, AListThatIsWrongMakesNoDifference) {
+  compare_options.referrers.which = engine::ReferrerChoice::Which::kNone;
+  const oci::Manifest root = add_image(source, {.layers = {"a"}}, "v1");
+  mirror("v1");
+  for (MemoryStore* store : {&source_store, &target_store, &far_store}) {
+    store->options.lists_digests = true;
+  }
+  far_store.options.listed_digest = [](const std::string&) { return oci::digest_of("stale"); };
+  EXPECT_FALSE(compare_all().different());
+  source_store.options.listed_digest = far_store.options.listed_digest;
+  const ComparisonReport report = compare_all();
+  EXPECT_FALSE(report.different());
+  EXPECT_EQ(source_store.calls(Step::kResolve), 1U);
+}
+
 TEST_F(Compare, OfAListThatIsCutShortNothingIsConcluded) {
   compare_options.referrers.which = engine::ReferrerChoice::Which::kNone;
   for (int i = 0; i < 6; ++i) {
