@@ -69,6 +69,44 @@ TEST_F(SyncFaultsTest, WeatherOnBothSidesEndsInOnePass) {
   EXPECT_EQ(outcomes(report, "us.example").copied, 36U);
 }
 
+// protocol.md 10, 54 and 55: artifact manifests of a release candidate, and manifests that do not
+// say their type, are not taken everywhere. They are never rewritten: that would change their
+// digest.
+TEST_F(SyncFaultsTest, AManifestThatATargetDoesNotTakeIsNamedAndTheRestIsCopied) {
+  fill(1, 2);
+  MemoryRepository& from = at_source("team/app0");
+  const oci::Descriptor blob = from.add_blob("sbom");
+  const std::string artifact(oci::media_type::kOciArtifact);
+  from.add_manifest(fmt::format(R"({{"mediaType":"{}","artifactType":"a/b","blobs":[{}]}})",
+                                artifact, json_descriptor(blob)),
+                    artifact, "artifact");
+  const std::string untyped =
+      fmt::format(R"({{"schemaVersion":2,"config":{},"layers":[]}})", json_descriptor(blob));
+  from.add_manifest(untyped, std::string(oci::media_type::kOciManifest), "untyped");
+  for (const char* tag : {"artifact", "untyped"}) {
+    eu.inject({.step = Step::kPutManifest,
+               .times = 100,
+               .what = tag,
+               .error = {.code = Errc::kUnsupported, .message = "HTTP 415"}});
+  }
+  const engine::Report report = pass();
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(outcomes(report).copied, 2U);
+  EXPECT_EQ(outcomes(report).failed, 2U);
+  EXPECT_EQ(outcomes(report, "us.example").copied, 4U) << why(report);
+  for (const char* tag : {"artifact", "untyped"}) {
+    EXPECT_NE(why(report).find(fmt::format("mirror/team/app0:{}: failed", tag)), std::string::npos)
+        << why(report);
+    EXPECT_FALSE(at_eu("team/app0").tag_map().contains(tag));
+    // Once each: what is refused for its kind is refused again.
+    EXPECT_EQ(std::ranges::count(eu.log, tag, &Call::what), 1) << tag;
+  }
+  const oci::Manifest* there =
+      us.repository("team/app0").find(oci::ManifestName::by_tag("untyped"));
+  ASSERT_NE(there, nullptr);
+  EXPECT_EQ(there->bytes, untyped);
+}
+
 TEST_F(SyncFaultsTest, AListCutShortMarksItsRepositoryAndCopiesWhatWasListed) {
   fill(2, 10);
   without_referrers();

@@ -32,11 +32,15 @@ class H2Connection {
   };
   enum class Code : std::uint32_t { kNone = 0, kInternal = 2, kRefusedStream = 7, kCalmDown = 11 };
 
-  H2Connection(SSL_CTX* tls, int fd) : ssl_(SSL_new(tls)) {
+  /// `max_streams`: how many the client is told that it may have at once; 0: nothing is said.
+  H2Connection(SSL_CTX* tls, int fd, std::uint32_t max_streams) : ssl_(SSL_new(tls)) {
     SSL_set_fd(ssl_.get(), fd);
     if (SSL_accept(ssl_.get()) != 1) return;
     constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    if (read(kPreface.size()) == kPreface) write(Type::kSettings, 0, 0, "");
+    constexpr std::uint32_t kMaxConcurrentStreams = 3;
+    const std::string limit =
+        max_streams == 0 ? "" : bytes_of(kMaxConcurrentStreams, 2) + bytes_of(max_streams);
+    if (read(kPreface.size()) == kPreface) write(Type::kSettings, 0, 0, limit);
   }
 
   /// The stream of the next request; nothing when the client has gone. Its headers are not looked
@@ -115,9 +119,10 @@ class H2Server {
  public:
   using Script = std::function<void(H2Connection&, int)>;
 
-  H2Server(const Certificate& certificate, Script script)
+  H2Server(const Certificate& certificate, Script script, std::uint32_t max_streams = 0)
       : tls_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free),
         script_(std::move(script)),
+        max_streams_(max_streams),
         server_([this](RawConnection& c) { serve(c); }) {
     const auto bio = [](const std::string& text) {
       return std::unique_ptr<BIO, int (*)(BIO*)>(
@@ -148,12 +153,13 @@ class H2Server {
   }
 
   void serve(RawConnection& raw) {
-    H2Connection connection(tls_.get(), raw.fd());
+    H2Connection connection(tls_.get(), raw.fd(), max_streams_);
     script_(connection, next_++);
   }
 
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls_;
   Script script_;
+  std::uint32_t max_streams_;
   std::atomic<int> next_{0};
   RawServer server_;  // Last: its threads use what stands above.
 };

@@ -96,11 +96,13 @@ class RawServer {
  public:
   using Script = std::function<void(RawConnection&)>;
 
-  explicit RawServer(Script script) : script_(std::move(script)) {
+  /// `at`: in host byte order.
+  explicit RawServer(Script script, std::uint32_t at = INADDR_LOOPBACK)
+      : script_(std::move(script)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(at);
     socklen_t size = sizeof address;
     ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
     ::listen(listener_, 256);

@@ -1,18 +1,12 @@
 // A name server that never answers: cancelling must not wait for the resolver's thread.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <fstream>
-
+#include "support/own_network.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {
@@ -20,27 +14,16 @@ namespace {
 
 constexpr int kCannot = 77;
 
-// A network of our own, with only a loopback device and a name server that keeps silent.
+// A network of our own with a name server that keeps silent.
 bool enter_silence() {
-  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return false;
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  if (!transship::test::enter_own_network()) return false;
   const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
-  ifreq device{};
-  std::strcpy(device.ifr_name, "lo");
-  device.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (::ioctl(fd, SIOCSIFFLAGS, &device) != 0) return false;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(53);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
-  char name[] = "/tmp/ts-resolv-XXXXXX";
-  const int file = ::mkstemp(name);
-  if (file < 0) return false;
-  std::ofstream(name) << "nameserver 127.0.0.1\n";
-  const bool mounted = ::mount(name, "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0;
-  ::unlink(name);
-  return mounted;
+  return transship::test::shadow_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
 }
 
 int resolve_and_cancel() {

@@ -83,6 +83,31 @@ TEST_F(Http2Faults, AfterAGoAwayTheNextRequestHasAConnectionOfItsOwn) {
   EXPECT_TRUE(ran) << ran.error().describe();
 }
 
+// curl by itself opens a connection for each request above the limit.
+TEST_F(Http2Faults, TwoHundredAtOnceShareTwoConnections) {
+  for (const std::uint32_t limit : {0U, 100U, 10U}) {
+    H2Server server(own_, [](H2Connection& connection, int) { behave(connection); }, limit);
+    Harness h(trusting());
+    std::size_t ended = 0;
+    const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+      TaskGroup group(self.shards().control());
+      for (int i = 0; i < 200; ++i) {
+        group.spawn([](Harness* on, const H2Server* at, std::size_t* sum) -> Task<Result<void>> {
+          TS_CO_TRY(const Response answer, co_await on->client().send(get(at->url())));
+          EXPECT_EQ(answer.body, "hello");
+          EXPECT_EQ(answer.http_version, 20);
+          ++*sum;
+          co_return Result<void>{};
+        }(&self, &server, &ended));
+      }
+      co_return co_await group.join();
+    });
+    EXPECT_TRUE(ran) << ran.error().describe();
+    EXPECT_EQ(ended, 200U);
+    EXPECT_LE(server.connections(), 2) << limit << " streams a connection";
+  }
+}
+
 TEST_F(Http2Faults, OtherResetsMayBeTriedAgain) {
   for (const Code code : {Code::kCalmDown, Code::kInternal}) {
     H2Server server(own_, [code](H2Connection& connection, int) {

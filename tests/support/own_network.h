@@ -1,0 +1,57 @@
+#pragma once
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <string>
+
+namespace transship::test {
+
+/// Puts this process into a network of its own with only a loopback device, and lets it put other
+/// files over those of the system. For forked children; false where that is not allowed.
+inline bool enter_own_network() {
+  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return false;
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  ifreq device{};
+  std::strcpy(device.ifr_name, "lo");
+  device.ifr_flags = IFF_UP | IFF_RUNNING;
+  const bool up = ::ioctl(fd, SIOCSIFFLAGS, &device) == 0;
+  ::close(fd);
+  return up;
+}
+
+/// Gives the loopback device of `enter_own_network` another address (in host byte order).
+inline bool add_address(std::uint32_t address) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  ifreq device{};
+  std::strcpy(device.ifr_name, "lo:1");
+  auto* const in = reinterpret_cast<sockaddr_in*>(&device.ifr_addr);
+  in->sin_family = AF_INET;
+  in->sin_addr.s_addr = htonl(address);
+  const bool added = ::ioctl(fd, SIOCSIFADDR, &device) == 0;
+  ::close(fd);
+  return added;
+}
+
+/// From now on `path` reads as `text`, for this process alone.
+inline bool shadow_file(const char* path, const std::string& text) {
+  char name[] = "/tmp/ts-shadow-XXXXXX";
+  const int file = ::mkstemp(name);
+  if (file < 0) return false;
+  ::close(file);
+  std::ofstream(name) << text;
+  const bool mounted = ::mount(name, path, nullptr, MS_BIND, nullptr) == 0;
+  ::unlink(name);
+  return mounted;
+}
+
+}  // namespace transship::test

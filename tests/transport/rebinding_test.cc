@@ -1,0 +1,71 @@
+// A name that leads to a private address, or to another one than before (protocol.md 10, 83): what
+// counts is the address that is connected to.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include "support/own_network.h"
+#include "support/raw_server.h"
+#include "transport/harness.h"
+
+namespace transship::transport::test {
+namespace {
+
+using transship::test::add_address;
+using transship::test::enter_own_network;
+using transship::test::RawConnection;
+using transship::test::RawServer;
+using transship::test::shadow_file;
+
+constexpr int kCannot = 77;
+constexpr std::uint32_t kPublic = 0x5db8d822;  // 93.184.216.34
+
+// In a child: a public registry sends to `name`, behind which the loopback address stands then.
+// 0 when that is refused and nobody is asked there.
+int redirected_to(const std::string& name, bool allowed) {
+  if (!enter_own_network() || !add_address(kPublic)) return kCannot;
+  if (!shadow_file("/etc/hosts", "93.184.216.34 registry.example\n127.0.0.1 inside.example\n")) {
+    return kCannot;
+  }
+  RawServer canary([](RawConnection& c) {
+    while (!c.read_head().empty()) c.respond("200 OK", "", "secret");
+  });
+  const std::string to = "http://" + name + ":" + std::to_string(canary.port()) + "/";
+  RawServer registry(
+      [&](RawConnection& c) {
+        c.read_head();
+        // The same name from now on leads elsewhere: this is the file that lies over the system's.
+        std::ofstream("/etc/hosts") << "127.0.0.1 registry.example inside.example\n";
+        c.respond("307 T", "Location: " + to + "\r\n", "");
+      },
+      kPublic);
+  Options options;
+  options.plain_http = {"registry.example", "inside.example"};
+  if (allowed) options.allow_private_redirects.insert("registry.example");
+  Harness h(options);
+  const auto answer =
+      h.send(get("http://registry.example:" + std::to_string(registry.port()) + "/"));
+  if (registry.connections() != 1) return 1;
+  if (allowed) return answer && answer->body == "secret" ? 0 : 2;
+  if (answer || answer.error().code != Errc::kUntrusted) return 3;
+  return canary.connections() == 0 ? 0 : 4;
+}
+
+int ends_with(const std::function<int()>& what) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(what());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Rebinding, WhereANameLeadsWhenItIsConnectedToIsWhatCounts) {
+  for (const std::string name : {"inside.example", "registry.example"}) {
+    const int refused = ends_with([&] { return redirected_to(name, false); });
+    if (refused == kCannot) GTEST_SKIP() << "no network namespace may be made here";
+    EXPECT_EQ(refused, 0) << name;
+    EXPECT_EQ(ends_with([&] { return redirected_to(name, true); }), 0) << name;
+  }
+}
+
+}  // namespace
+}  // namespace transship::transport::test
