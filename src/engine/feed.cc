@@ -26,10 +26,10 @@ Feed::Feed(const Context& context, SourceTraffic& traffic, oci::SourceRepository
       retry_(context, describe(source, blob)) {}
 
 Pipe& Feed::make_pipe(Lineage lineage) {
-  pipe_ =
-      std::make_unique<Pipe>(shard_, context_.memory, context_.time, blob_, std::move(lineage),
-                             PipeOptions{.ring_bytes = context_.options.ring_bytes,
-                                         .checkpoint_bytes = context_.options.checkpoint_bytes});
+  pipe_ = std::make_unique<Pipe>(shard_, context_.memory, context_.time, blob_, std::move(lineage),
+                                 PipeOptions{.ring_bytes = context_.options.ring_bytes,
+                                             .checkpoint_bytes = context_.options.checkpoint_bytes,
+                                             .unkept_bytes = context_.options.unkept_bytes});
   return *pipe_;
 }
 

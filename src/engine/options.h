@@ -23,6 +23,9 @@ struct Options {
   /// The interval of hash checkpoints: half a chunk, so that what a kill costs stays below a chunk
   /// of 16 MiB with all that was in buffers.
   std::uint64_t checkpoint_bytes = 8ULL << 20U;
+  /// So far past a checkpoint bytes go to a target before the journal has that checkpoint: at
+  /// 1 GB/s it has two milliseconds to write it.
+  std::uint64_t unkept_bytes = 2ULL << 20U;
   /// Blobs above this are gone on with by a later run: a smaller one is no more than a chunk.
   std::uint64_t resumable_bytes = 16ULL << 20U;
   std::uint64_t split_above = 64ULL << 20U;  ///< Larger blobs may be read over several connections;

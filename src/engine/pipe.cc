@@ -48,6 +48,16 @@ void Cursor::arm() {
   if (pipe_ != nullptr) failure_ = pipe_->failure_;
 }
 
+void Cursor::kept(std::uint64_t length) {
+  if (pipe_ != nullptr) allow(length + pipe_->lead());
+}
+
+void Cursor::allow(std::uint64_t limit) {
+  if (limit <= limit_) return;
+  limit_ = limit;
+  if (pipe_ != nullptr && pipe_->available(*this) > 0) wake();
+}
+
 bool Cursor::due() {
   const bool ready = failure_ || (pipe_ != nullptr && (pipe_->available(*this) > 0 ||
                                                        pipe_->state_ == Pipe::State::kVerified));
@@ -103,13 +113,13 @@ void Pipe::start_hash(const oci::HashState& state) {
   if (hashed_ == size()) conclude();
 }
 
-std::uint64_t Pipe::readable() const {
-  if (state_ == State::kVerified) return size();
-  return std::min(written(), size() - 1);
+std::uint64_t Pipe::readable(const Cursor& cursor) const {
+  if (state_ == State::kVerified) return std::min(cursor.limit_, size());
+  return std::min({cursor.limit_, written(), size() - 1});
 }
 
 std::uint64_t Pipe::available(const Cursor& cursor) const {
-  const std::uint64_t limit = readable();
+  const std::uint64_t limit = readable(cursor);
   return limit > cursor.offset_ ? limit - cursor.offset_ : 0;
 }
 
@@ -261,6 +271,8 @@ void Pipe::attach(Cursor& cursor, std::uint64_t offset) {
   cursor.pipe_ = this;
   cursor.offset_ = offset;
   cursor.pace_ = {};
+  // The next checkpoint of this pipe is never behind that.
+  cursor.allow(std::max(checkpoint_ + lead(), offset));
   fan_out_.reset();
   account();
   if (failure_) cursor.cut(*failure_);
@@ -322,7 +334,7 @@ Cursor* Pipe::too_slow(Clock::duration after) {
 BodySource::Read Pipe::read(Cursor& cursor, std::span<std::byte> out) {
   if (cursor.offset_ == size() && state_ == State::kVerified) return {Flow::kEnd, 0};
   const bool has_bytes = state_ != State::kWrongHash && available(cursor) > 0;
-  const std::size_t bytes = has_bytes ? ring_.copy(cursor.offset_, readable(), out) : 0;
+  const std::size_t bytes = has_bytes ? ring_.copy(cursor.offset_, readable(cursor), out) : 0;
   if (bytes == 0) {
     cursor.waiting_ = true;
     account();
@@ -363,6 +375,8 @@ Cause Pipe::cause(const Cursor& cursor) const {
     return blocked_ != 0 || complete() ? Cause::kTarget : Cause::kNothing;
   }
   if (complete()) return Cause::kHash;
+  // The journal is late: that is no other's fault.
+  if (cursor.offset_ == cursor.limit_) return Cause::kNothing;
   if (blocked_ == 0) return Cause::kSource;
   const bool held = std::ranges::any_of(
       cursors_, [this](const Cursor* other) { return other->offset_ < hashed_; });

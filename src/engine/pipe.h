@@ -21,6 +21,8 @@ class Pipe;
 struct PipeOptions {
   std::size_t ring_bytes = 1U << 20U;
   std::uint64_t checkpoint_bytes = 8ULL << 20U;
+  /// How far a cursor with checkpoints to keep goes past one that is not kept yet.
+  std::uint64_t unkept_bytes = 2ULL << 20U;
   /// The same wrong bytes are forgiven so often: the next time is final (protocol.md 10, 1).
   std::size_t wrong_hashes_forgiven = 2;
 };
@@ -50,6 +52,11 @@ class Cursor final : public BodySource {
   const std::optional<Error>& failed() const { return failure_; }
   /// A new upload may read, from where the pipe put it.
   void arm();
+  /// Before it is attached: it waits now and then until checkpoints are kept, so that never more
+  /// than a bounded number of bytes is lost with those that are not.
+  void keeps_checkpoints() { limit_ = 0; }
+  /// All checkpoints up to `length` are kept.
+  void kept(std::uint64_t length);
   /// Bytes can be read, or the end, or a failure; if not, the waker is called once it is so.
   bool due();
   const Pace& pace() const { return pace_; }
@@ -61,6 +68,7 @@ class Cursor final : public BodySource {
   void wake();
   void cut(const Error& error);
   void turn(Cause cause, const TimeSource& time);
+  void allow(std::uint64_t limit);
 
   Executor executor_;
   std::function<void(std::uint64_t)> moved_;
@@ -68,6 +76,7 @@ class Cursor final : public BodySource {
   Pipe* pipe_ = nullptr;
   std::uint64_t offset_ = 0;
   std::uint64_t given_ = 0;
+  std::uint64_t limit_ = UINT64_MAX;  // no further until more is kept
   bool waiting_ = false;
   Waker waker_;
   std::optional<Error> failure_;
@@ -154,7 +163,8 @@ class Pipe final : public BodySink {
   void account();
   Cause cause(const Cursor& cursor) const;
   void note_state(const oci::HashState& state);
-  std::uint64_t readable() const;
+  std::uint64_t readable(const Cursor& cursor) const;
+  std::uint64_t lead() const { return options_.checkpoint_bytes + options_.unkept_bytes; }
   std::uint64_t available(const Cursor& cursor) const;
 
   Executor executor_;

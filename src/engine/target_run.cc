@@ -61,6 +61,7 @@ TargetRun::TargetRun(Transfer& transfer, BlobTarget target)
     open_ = false;
     target_.session = {};
   }
+  if (transfer_.journal() != nullptr) cursor_->keeps_checkpoints();
   highest_ = best_ = outcome.bytes_resumed = target_.session.offset;
   // The row is this run's from now on.
   if (open_ && target_.left) record_.note(target_.session, {});

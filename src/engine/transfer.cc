@@ -37,12 +37,19 @@ Feed& Transfer::new_feed() {
   return feed;
 }
 
-// Written at once, in the transaction of all that waits: a kill then costs the bytes since.
+// Written at once, in the transaction of all that waits: a kill then costs the bytes since. The
+// readers wait for it, but only when it is late. Where nothing can be kept they go on all the same.
 Task<void> Transfer::keep(std::vector<const Cursor*> readers, std::vector<oci::HashState> states) {
   for (const auto& run : runs_) {
     if (std::ranges::find(readers, run->reader()) != readers.end()) run->keep(states);
   }
   co_await journal_->flush();
+  const std::uint64_t kept = states.back().length;
+  co_await on_shard(shard_, [&] {
+    for (const auto& run : runs_) {
+      if (std::ranges::find(readers, run->reader()) != readers.end()) run->cursor().kept(kept);
+    }
+  });
 }
 
 Task<BlobTransferResult> Transfer::run() {

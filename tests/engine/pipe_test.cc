@@ -150,6 +150,37 @@ TEST_F(PipeTest, FullRingStopsTheWriterUntilTheSlowestHasRead) {
   EXPECT_EQ(pipe->write(bytes_of(body, written, kSlot)), Flow::kWait);
 }
 
+// A kill loses the checkpoints that are not kept: what goes past them is bounded.
+TEST_F(PipeTest, GoesPastACheckpointOnlySoFarUntilItIsKept) {
+  const std::string body = random_bytes(10 * kSlot);
+  Pipe pipe(io_.get_executor(), budget_, clock_, describe(body),
+            Lineage::from_zero(oci::Algorithm::kSha256),
+            {.ring_bytes = 8 * kSlot, .checkpoint_bytes = 2 * kSlot, .unkept_bytes = kSlot / 2});
+  one_.keeps_checkpoints();
+  pipe.attach(one_, 0);
+  pipe.attach(two_, 0);
+  bool woken = false;
+  one_.set_waker([&] { woken = true; });
+  ASSERT_EQ(pipe.write(bytes_of(body, 0, 7 * kSlot)), Flow::kMoved);
+  pipe.flush();
+  turn();
+  EXPECT_EQ(read_all(one_), body.substr(0, 2 * kSlot + kSlot / 2));
+  EXPECT_EQ(read_all(two_), body.substr(0, 7 * kSlot));
+  EXPECT_GE(pipe.checkpoint(), 2 * kSlot);  // It never waits for one that cannot come.
+  woken = false;
+  one_.kept(2 * kSlot);
+  EXPECT_TRUE(woken);
+  EXPECT_EQ(read_all(one_), body.substr(2 * kSlot + kSlot / 2, 2 * kSlot));
+  one_.kept(6 * kSlot);
+  EXPECT_EQ(read_all(one_).size(), 7 * kSlot - (4 * kSlot + kSlot / 2));
+  ASSERT_EQ(pipe.write(bytes_of(body, 7 * kSlot)), Flow::kMoved);
+  turn();
+  EXPECT_EQ(pipe.state(), Pipe::State::kVerified);
+  EXPECT_EQ(read_all(one_).size(), 3 * kSlot - kSlot / 2 - kSlot);
+  one_.kept(8 * kSlot);
+  EXPECT_EQ(read_all(one_).size(), kSlot + kSlot / 2);
+}
+
 TEST_F(PipeTest, ReaderThatLeavesLetsTheWriterGoOn) {
   const std::string body = random_bytes(200'000);
   auto pipe = make(describe(body));
