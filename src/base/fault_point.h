@@ -40,8 +40,16 @@ std::map<std::string, std::uint64_t> fault_points_passed();
 /// A point's name, as a template argument.
 template <std::size_t N>
 struct FaultName {
+  consteval FaultName() = default;
   consteval FaultName(const char (&name)[N]) { std::copy_n(name, N, text); }
-  char text[N];
+  template <std::size_t M>
+  consteval FaultName<N + M - 1> then(const char (&more)[M]) const {
+    FaultName<N + M - 1> out;
+    std::copy_n(text, N - 1, out.text);
+    std::copy_n(more, M, out.text + N - 1);
+    return out;
+  }
+  char text[N]{};
 };
 
 template <FaultName name>
@@ -51,6 +59,17 @@ inline FaultPoint registered_fault_point{std::string_view(name.text)};
 template <FaultName name>
 void fault_point() {
   if constexpr (kFaultPoints) registered_fault_point<name>.pass();
+}
+
+/// Does `step` between the points NAME.before and NAME.after.
+///
+/// `fault_step<"serve-blob-rename">([&] { return ::renameat(...); })`
+template <FaultName name, class Step>
+auto fault_step(Step step) {
+  fault_point<name.then(".before")>();
+  auto done = step();
+  fault_point<name.then(".after")>();
+  return done;
 }
 
 }  // namespace transship

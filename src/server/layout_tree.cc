@@ -15,6 +15,7 @@
 #include <cstring>
 #include <span>
 
+#include "base/fault_point.h"
 #include "base/text.h"
 
 namespace transship::server {
@@ -153,7 +154,10 @@ Result<std::string> LayoutTree::read_file(const std::string& path, std::uint64_t
 }
 
 Result<void> LayoutTree::sync_file(int file, std::string_view what) const {
-  if (sync_ && ::fsync(file) != 0) return std::unexpected(errno_error(errno, what));
+  if (!sync_) return {};
+  if (fault_step<"serve-sync">([&] { return ::fsync(file); }) != 0) {
+    return std::unexpected(errno_error(errno, what));
+  }
   return {};
 }
 
@@ -161,7 +165,8 @@ Result<storage::File> LayoutTree::make_directories(const std::string& path) cons
   storage::File at(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
   for (const std::string_view view : split(path, '/')) {
     const std::string part(view);
-    if (::mkdirat(at.get(), part.c_str(), kDirectoryMode) == 0) {
+    if (fault_step<"serve-mkdir">(
+            [&] { return ::mkdirat(at.get(), part.c_str(), kDirectoryMode); }) == 0) {
       TS_TRY(sync_file(at.get(), "sync a directory"));
     } else if (errno != EEXIST) {
       return std::unexpected(errno_error(errno, "create directory " + path));
@@ -194,7 +199,9 @@ Result<std::string> LayoutTree::write_temporary(std::string_view bytes) const {
 Result<void> LayoutTree::write_at(int directory, const std::string& name,
                                   std::string_view bytes) const {
   TS_TRY(const std::string temporary, write_temporary(bytes));
-  if (::renameat(uploads_.get(), temporary.c_str(), directory, name.c_str()) != 0) {
+  if (fault_step<"serve-file-rename">([&] {
+        return ::renameat(uploads_.get(), temporary.c_str(), directory, name.c_str());
+      }) != 0) {
     const int number = errno;
     ::unlinkat(uploads_.get(), temporary.c_str(), 0);
     return std::unexpected(errno_error(number, "rename to " + name));
@@ -231,7 +238,9 @@ Result<void> LayoutTree::commit_upload(const std::string& file, const std::strin
     if (!data) return std::unexpected(errno_error(errno, "open an upload"));
     TS_TRY(sync_file(data.get(), "sync an upload"));
   }
-  if (::renameat(uploads_.get(), file.c_str(), directory.get(), digest.hex().c_str()) != 0) {
+  if (fault_step<"serve-blob-rename">([&] {
+        return ::renameat(uploads_.get(), file.c_str(), directory.get(), digest.hex().c_str());
+      }) != 0) {
     return std::unexpected(errno_error(errno, "commit an upload"));
   }
   return sync_file(directory.get(), "sync a directory");
@@ -244,7 +253,8 @@ Result<bool> LayoutTree::link_blob(const std::string& from, const std::string& r
   if (!source || !blob_size(from, digest)) return false;
   TS_TRY(const storage::File target, blob_directory(repository, digest));
   const char* name = digest.hex().c_str();
-  if (::linkat(source->get(), name, target.get(), name, 0) != 0) {
+  if (fault_step<"serve-link">(
+          [&] { return ::linkat(source->get(), name, target.get(), name, 0); }) != 0) {
     if (errno == ENOENT || errno == EMLINK) return false;
     if (errno != EEXIST) return std::unexpected(errno_error(errno, "link a blob"));
   }

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "server/foreign_layout.h"
 
@@ -115,14 +116,18 @@ Result<void> Repository::open_log() {
   TS_TRY(log_, tree_->open_path(name_ + std::string(kLog), O_WRONLY | O_CREAT));
   if (!tree_->sync()) return {};
   TS_TRY(const storage::File directory, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
-  if (::fsync(directory.get()) != 0) return std::unexpected(errno_error(errno, "sync a directory"));
+  if (fault_step<"serve-log-open">([&] { return ::fsync(directory.get()); }) != 0) {
+    return std::unexpected(errno_error(errno, "sync a directory"));
+  }
   return {};
 }
 
 Result<void> Repository::append(const std::string& bytes, std::uint64_t offset) {
   if (!log_) TS_TRY(open_log());
-  Result<void> written = write_all(log_.get(), bytes, offset);
-  if (written && tree_->sync() && ::fdatasync(log_.get()) != 0) {
+  Result<void> written =
+      fault_step<"serve-log-write">([&] { return write_all(log_.get(), bytes, offset); });
+  if (written && tree_->sync() &&
+      fault_step<"serve-log-sync">([&] { return ::fdatasync(log_.get()); }) != 0) {
     written = std::unexpected(errno_error(errno, "sync the tag log"));
   }
   if (written) return written;
@@ -169,7 +174,8 @@ Task<Result<void>> Repository::fold() {
     result = co_await pool_->run([this]() -> Result<void> {
       log_ = storage::File();
       TS_TRY(const storage::File at, tree_->open_path(name_, O_RDONLY | O_DIRECTORY));
-      if (::renameat(at.get(), "_log", at.get(), "_log.folding") != 0) {
+      if (fault_step<"serve-fold-rename">(
+              [&] { return ::renameat(at.get(), "_log", at.get(), "_log.folding"); }) != 0) {
         return std::unexpected(errno_error(errno, "rename the tag log"));
       }
       return {};
@@ -198,7 +204,9 @@ Result<void> Repository::fold_files(const LayoutTree& tree, const std::string& n
   replay_records(log, [&](const Change& change) { index.apply(change); });
   TS_TRY(tree.replace_file(name, "index.json", print_index_file(index)));
   TS_TRY(const storage::File at, tree.open_path(name, O_RDONLY | O_DIRECTORY));
-  if (::unlinkat(at.get(), "_log.folding", 0) != 0 && errno != ENOENT) {
+  if (fault_step<"serve-fold-remove">([&] { return ::unlinkat(at.get(), "_log.folding", 0); }) !=
+          0 &&
+      errno != ENOENT) {
     return std::unexpected(errno_error(errno, "remove the folded tag log"));
   }
   return {};

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "base/text.h"
 #include "storage/file_hash.h"
 
@@ -84,9 +85,11 @@ Task<Result<std::shared_ptr<UploadSession>>> UploadSessions::create(std::string 
   session->last_used = Clock::now();
   ++creating_;
   const int number = co_await pool_->run([this, session] {
-    const storage::File file(::openat(tree_->uploads(), session->file.c_str(),
-                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    return file ? 0 : errno;
+    return fault_step<"serve-session-create">([&] {
+      const storage::File file(::openat(tree_->uploads(), session->file.c_str(),
+                                        O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+      return file ? 0 : errno;
+    });
   });
   --creating_;
   if (number != 0) co_return std::unexpected(errno_error(number, "create an upload session"));

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/event.h"
+#include "base/fault_point.h"
 #include "base/task_group.h"
 #include "oci/hash_lane.h"
 
@@ -41,13 +42,21 @@ Task<Filled> fill(RequestBody& body, std::span<std::byte> slot) {
   co_return out;
 }
 
+Task<Result<void>> write_at(storage::FileIo& files, int file, std::span<const std::byte> bytes,
+                            std::uint64_t offset) {
+  fault_point<"serve-upload-write.before">();
+  Result<void> written = co_await files.write_at(file, bytes, offset);
+  fault_point<"serve-upload-write.after">();
+  co_return written;
+}
+
 // A body that fits one slot: no lane, no second buffer.
 Task<Result<void>> receive_small(storage::FileIo& files, int file, UploadSession& session,
                                  RequestBody& body) {
   std::vector<std::byte> slot(static_cast<std::size_t>(*body.length()));
   const Filled filled = co_await fill(body, slot);
   const std::span<const std::byte> bytes = std::span(slot).first(filled.bytes);
-  const Result<void> written = co_await files.write_at(file, bytes, session.offset);
+  const Result<void> written = co_await write_at(files, file, bytes, session.offset);
   if (!written) {
     (void)::ftruncate(file, static_cast<off_t>(session.offset));
     co_return written;
@@ -129,7 +138,7 @@ class SlotWriter {
     while (!queue_.empty()) {
       const Piece& next = queue_.front();
       if (!failure_) {
-        if (auto written = co_await files_->write_at(file_, next.bytes, next.at); !written) {
+        if (auto written = co_await write_at(*files_, file_, next.bytes, next.at); !written) {
           failure_ = written.error();
           good_ = next.at;
         } else {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/worker_pool.h"
@@ -13,9 +14,9 @@ namespace transship::storage {
 
 namespace {
 
+// What a power loss takes is asked again.
+constexpr const char* kModes = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;";
 constexpr const char* kSchema =
-    // What a power loss takes is asked again.
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     "CREATE TABLE IF NOT EXISTS manifest(digest TEXT PRIMARY KEY, type TEXT, bytes TEXT,"
     " size INTEGER, used INTEGER) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS manifest_used ON manifest(used);"
@@ -32,7 +33,9 @@ Result<std::uint64_t> number(Database& database, const char* sql) {
 Result<Database> open_checked(const std::filesystem::path& file) {
   TS_TRY(auto database, Database::open(file));
   ::chmod(file.c_str(), 0600);
-  TS_TRY(database.run(kSchema));
+  // Of a new file this writes the head.
+  TS_TRY(fault_step<"journal-commit">([&] { return database.run(kModes); }));
+  TS_TRY(database.transaction([&] { return database.run(kSchema); }));
   return database;
 }
 
