@@ -29,6 +29,7 @@ struct NetworkArguments {
   std::uint64_t memory_bytes = 128ULL << 20U;
   std::uint64_t max_manifest_bytes = 4ULL << 20U;
   std::size_t max_connections = 128;
+  std::size_t places = 2;       ///< Registries and layouts that the command works with.
   std::uint64_t bandwidth = 0;  ///< Each way, per host; 0: no limit.
   std::optional<std::chrono::milliseconds> max_retry_after, give_up_after;
   std::size_t shards = 0;

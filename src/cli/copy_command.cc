@@ -117,7 +117,7 @@ class CopyRun {
                                   .time = real_time(),
                                   .memory = stores_.memory(),
                                   .progress = shown ? board_ : engine::silent_progress(),
-                                  .options = {}};
+                                  .options = {.blobs_in_flight = stores_.blobs_in_flight(32)}};
     TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
     view.spawn(show_progress(board_, style));
     engine::Report report =
@@ -216,7 +216,9 @@ class CopyRun {
 }  // namespace
 
 int run_copy(const CommonArguments& common, const CopyArguments& arguments) {
-  Stores stores(arguments.network);
+  NetworkArguments network = arguments.network;
+  network.places = 1 + arguments.targets.size();
+  Stores stores(network);
   CopyRun run(stores, common, arguments);
   return run_program(stores.shards(), common.json, [&] { return run.run(); });
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/descriptors.h"
 
 namespace {
 
@@ -51,6 +52,7 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   keep_secrets();
   keep_memory();
+  raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   const auto parsed = parse_arguments(argc, argv);
   if (const int* code = std::get_if<int>(&parsed)) return *code;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/configured_credentials.h"
+#include "cli/descriptors.h"
 #include "storage/oci_layout.h"
 #include "transport/curl_client.h"
 
@@ -139,17 +140,27 @@ Stores::Stores(const NetworkArguments& arguments,
                std::unique_ptr<registry::CredentialSource> credentials, Configured configured)
     : arguments_(arguments),
       configured_(std::move(configured)),
+      connections_fit_(connections_that_fit(descriptor_limit(), arguments.places)),
       shards_(arguments.shards),
       workers_(kWorkers),
       memory_(body_budget(arguments.memory_bytes)),
       credentials_(std::move(credentials)) {
+  arguments_.max_connections = std::min(arguments_.max_connections, connections_fit_);
+  for (auto& [host, registry] : configured_) {
+    registry.max_connections = std::min(registry.max_connections, connections_fit_);
+  }
   gates_ = std::make_unique<scheduler::Gates>(shards_.control(), real_time(),
-                                              gate_options(arguments, configured_));
-  http_ = transport::make_http_client(shards_, transport_options(arguments, configured_), *gates_);
+                                              gate_options(arguments_, configured_));
+  http_ = transport::make_http_client(shards_, transport_options(arguments_, configured_), *gates_);
   files_ = storage::make_file_io(shards_.control(), workers_, storage::Backend::kAuto);
 }
 
 Stores::~Stores() = default;
+
+std::size_t Stores::blobs_in_flight(std::size_t wanted) const {
+  // Half of the connections of each place: lists and manifests need some too, and so do ranges.
+  return std::min(wanted, connections_fit_ / 2);
+}
 
 registry::Registry& Stores::registry(const std::string& host) {
   auto& slot = registries_[host];

@@ -36,6 +36,8 @@ class Stores {
   Shards& shards() { return shards_; }
   scheduler::Gates& gates() { return *gates_; }
   MemoryBudget& memory() { return memory_; }
+  /// Blobs that may be in flight with the descriptors that there are: `wanted`, or fewer.
+  std::size_t blobs_in_flight(std::size_t wanted) const;
   WorkerPool& workers() { return workers_; }
 
   /// A repository, or a layout, to read from. For layouts this touches the disk.
@@ -57,6 +59,7 @@ class Stores {
 
   NetworkArguments arguments_;
   Configured configured_;
+  std::size_t connections_fit_;  // to each place, by the limit of descriptors
   Shards shards_;
   WorkerPool workers_;  // Ends before the loops: its threads hand results to them to the last.
   MemoryBudget memory_;

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <set>
 
 #include "base/log.h"
 #include "base/task_group.h"
@@ -102,11 +103,13 @@ class SyncRun {
     std::vector<std::string> targets;
     for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
     board_.begin(job.name, targets);
-    const engine::Context context{.shards = stores_.shards(),
-                                  .time = real_time(),
-                                  .memory = stores_.memory(),
-                                  .progress = progress(),
-                                  .options = {.blobs_in_flight = 64, .small_blobs_in_flight = 128}};
+    const engine::Context context{
+        .shards = stores_.shards(),
+        .time = real_time(),
+        .memory = stores_.memory(),
+        .progress = progress(),
+        .options = {.blobs_in_flight = stores_.blobs_in_flight(64),
+                    .small_blobs_in_flight = stores_.blobs_in_flight(128)}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
     if (options.strict) job.copy.tag_good_for = {};
@@ -148,6 +151,15 @@ int check(const CommonArguments& common, const SyncArguments& arguments) {
   return kDone;
 }
 
+std::size_t count_places(const std::vector<engine::SyncJob>& jobs) {
+  std::set<std::string> stores;
+  for (const engine::SyncJob& job : jobs) {
+    stores.insert(job.source.store);
+    for (const engine::Place& target : job.targets) stores.insert(target.store);
+  }
+  return stores.size();
+}
+
 }  // namespace
 
 int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
@@ -162,7 +174,9 @@ int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
     print_error(usable.error(), common.json);
     return kUsage;
   }
-  Stores stores(arguments.network, config->registries);
+  NetworkArguments network = arguments.network;
+  network.places = count_places(*jobs);
+  Stores stores(network, config->registries);
   SyncRun run(stores, common, arguments, std::move(*jobs));
   if (const auto ready = run.prepare(); !ready) {
     print_error(ready.error(), common.json);
