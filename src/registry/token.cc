@@ -51,8 +51,14 @@ std::optional<double> jwt_life(std::string_view token, std::chrono::system_clock
 Clock::duration life_of(const json::object& answer, std::string_view token,
                         std::chrono::system_clock::time_point wall) {
   auto life = seconds_of(answer, "expires_in");
-  if (!life) life = jwt_life(token, wall);
-  if (!life || !(*life >= kShortestLife.count())) return kShortestLife;
+  const auto own = jwt_life(token, wall);
+  if (!life) life = own;
+  if (!life || !(*life >= kShortestLife.count())) {
+    // The rule is to take less for a minute, as old servers told nothing; but a JWT that says so
+    // itself means it.
+    const bool meant = own && *own >= 1 && *own < kShortestLife.count();
+    return meant ? seconds(static_cast<std::int64_t>(*own)) : kShortestLife;
+  }
   const auto whole = seconds(
       static_cast<std::int64_t>(std::min(*life, static_cast<double>(kLongestLife.count()))));
   // Only to shorten: an issued_at in the future, or one that ends the token before now, is a

@@ -52,6 +52,10 @@ TEST(TokenAnswer, AJwtsOwnLifeIsAHint) {
   const std::string jwt = "e30." + base64_encode(R"({"iat":1000,"exp":4600})") + ".c2ln";
   EXPECT_EQ(life(R"({"token":")" + jwt + R"("})"), seconds(3600));
   EXPECT_EQ(life(R"({"token":"a.b.c"})"), seconds(60));
+  const std::string brief = "e30." + base64_encode(R"({"iat":1000,"exp":1005})") + ".c2ln";
+  EXPECT_EQ(life(R"({"token":")" + brief + R"("})"), seconds(5));
+  EXPECT_EQ(life(R"({"expires_in":5,"token":")" + brief + R"("})"), seconds(5));
+  EXPECT_EQ(life(R"({"expires_in":300,"token":")" + brief + R"("})"), seconds(300));
 }
 
 TEST(TokenAnswer, RefusesWhatHasNone) {
