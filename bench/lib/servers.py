@@ -81,10 +81,26 @@ class Server:
         self.name = name
         self.directory = pathlib.Path(directory)
         self.out = self.directory / "out.log"
-        with open(self.out, "wb") as out, open(self.directory / "err.log", "wb") as err:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=environment(directory), start_new_session=True,
-                                            preexec_fn=end_with_parent)
+        self.argv = [str(a) for a in argv]
+        for log in (self.out, self.directory / "err.log"):
+            log.write_bytes(b"")
+        self.launch()
+
+    def launch(self):
+        with open(self.out, "ab") as out, open(self.directory / "err.log", "ab") as err:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=err, env=environment(self.directory),
+                                            start_new_session=True, preexec_fn=end_with_parent)
+
+    def kill(self):
+        """Without warning."""
+        self.process.kill()
+        self.process.wait()
+
+    def start(self):
+        """Again, on the same port, after its end."""
+        self.launch()
+        self.wait_for(lambda: listens(self.host))
 
     def __enter__(self):
         return self
@@ -147,6 +163,7 @@ class Serve(Server):
                           *(m for m in more if m != "--quiet-log")], directory, "transship serve")
         self.wait_for(lambda: "listening on" in self.out.read_text())
         self.host = re.search(r"https?://(\S+?),", self.out.read_text())[1]
+        self.argv[self.argv.index("--listen") + 1] = self.host
 
 
 class Distribution(Server):
