@@ -117,18 +117,8 @@ TEST_F(KillResume, ALayoutGoesOnFromItsPartialFiles) {
 TEST_F(KillResume, ServeIsKilledAndComesBack) {
   const TempDir directory;
   const Home home;
-  test::Port port;
-  const auto serve = [&] {
-    auto process = std::make_unique<Process>(Process::Spec{
-        .argv = {e2e::program(), "serve", (directory / "root").string(), "--listen", port.host()},
-        .environment = home.environment(),
-        .output = directory / "out",
-        .errors = directory / "err"});
-    test::wait_until_answers(*process, port.number(), false, "transship serve");
-    return process;
-  };
-  auto server = serve();
-  const CountingProxy proxy(port.number());
+  e2e::Served server;
+  const CountingProxy proxy(server.port());
   Process copy({.argv = {e2e::program(), "copy", read_->host() + "/app:1.0",
                          proxy.host() + "/app:1.0", "--quiet"},
                 .environment = home.environment(),
@@ -136,11 +126,9 @@ TEST_F(KillResume, ServeIsKilledAndComesBack) {
                 .errors = directory / "copy.err"});
   const std::uint64_t middle = kAll * (30 + random_() % 41) / 100;
   ASSERT_TRUE(test::eventually([&] { return proxy.up() >= middle || !copy.running(); }));
-  server->signal(SIGKILL);
-  (void)server->wait(std::chrono::seconds(10));
-  server = serve();
+  kill_and_restart(server);
   EXPECT_EQ(copy.wait(std::chrono::seconds(90)), 0) << directory.read("copy.err");
-  EXPECT_EQ(test::differences(test::RawHttp(port.number()), "app", image_), "");
+  EXPECT_EQ(test::differences(server.http(), "app", image_), "");
   // The client is alive: it reads on from its own checkpoints, and drops what was on its way.
   expect_at_most(1.5, proxy.up(), read_->down());
 }

@@ -44,27 +44,37 @@ std::string Observer::stop() {
 }
 
 void Observer::look_all_the_while() {
-  while (!stopping_) {
-    std::string repository, tags;
-    for (const Artifact& artifact : artifacts_) {
-      if (stopping_) return;
-      if (complete_.contains(&artifact)) continue;
-      if (repository != artifact.repository) {
-        repository = artifact.repository;
-        tags = registry_.get("/v2/" + repository + "/tags/list").body;
-      }
-      if (tags.find('"' + artifact.tag + '"') != std::string::npos) look_at(artifact);
+  std::string repository, tags;
+  for (std::size_t i = 0; !stopping_; i = (i + 1) % artifacts_.size()) {
+    const Artifact& artifact = artifacts_[i];
+    if (repository != artifact.repository) {
+      const auto began = std::chrono::steady_clock::now();
+      repository = artifact.repository;
+      tags = ask("GET", "/v2/" + repository + "/tags/list").body;
+      const auto took = std::chrono::steady_clock::now() - began;
+      do {
+        test::brief_pause();
+      } while (!stopping_ && std::chrono::steady_clock::now() < began + 5 * took);
     }
-    test::brief_pause();
+    if (!complete_.contains(&artifact) && tags.contains('"' + artifact.tag + '"')) {
+      look_at(artifact);
+    }
   }
 }
 
+test::RawAnswer Observer::ask(std::string_view method, const std::string& target) const {
+  auto answer = registry_.send(method, target, kAccept);
+  unanswered_ = unanswered_ || answer.status == 0;
+  return answer;
+}
+
 void Observer::look_at(const Artifact& artifact) {
+  unanswered_ = false;
   // distribution lists a tag before it can be read: until then it is not there for anybody.
-  const auto tag =
-      registry_.send("HEAD", "/v2/" + artifact.repository + "/manifests/" + artifact.tag, kAccept);
+  const auto tag = ask("HEAD", "/v2/" + artifact.repository + "/manifests/" + artifact.tag);
   if (tag.status == 404) return;
   const std::string lacks = missing(artifact);
+  if (unanswered_) return;
   if (!lacks.empty()) {
     violations_ +=
         fmt::format("{}:{} is there without {}\n", artifact.repository, artifact.tag, lacks);
@@ -79,7 +89,7 @@ std::string Observer::missing(const Artifact& artifact) const {
   }
   for (const auto& blob : artifact.content.blobs) {
     const std::string digest = test::sha256_of(blob);
-    const auto answer = registry_.send("HEAD", "/v2/" + artifact.repository + "/blobs/" + digest);
+    const auto answer = ask("HEAD", "/v2/" + artifact.repository + "/blobs/" + digest);
     if (answer.status != 200) return fmt::format("blob {} ({})", digest, answer.status);
   }
   return {};
@@ -90,14 +100,13 @@ std::string Observer::missing_manifest(const Artifact& artifact,
   const std::string repository = "/v2/" + artifact.repository;
   if (!is_fallback_index(manifest)) {
     const std::string& name = manifest.tag.empty() ? manifest.digest : manifest.tag;
-    const auto answer = registry_.send("HEAD", repository + "/manifests/" + name, kAccept);
+    const auto answer = ask("HEAD", repository + "/manifests/" + name);
     return answer.status == 200 ? "" : fmt::format("manifest {} ({})", name, answer.status);
   }
   std::string subject = manifest.tag;
   subject[subject.find('-')] = ':';
-  const auto listed = registry_.get(
-      repository + (referrers_api_ ? "/referrers/" + subject : "/manifests/" + manifest.tag),
-      kAccept);
+  const auto listed = ask("GET", repository + (referrers_api_ ? "/referrers/" + subject
+                                                              : "/manifests/" + manifest.tag));
   for (const std::string& referrer : digests_in(manifest.bytes)) {
     if (listed.body.find(referrer) == std::string::npos) {
       return fmt::format("referrer {} of {} in its list", referrer, subject);

@@ -12,7 +12,8 @@
 namespace transship::crash {
 
 /// Looks at a target all the while, as an admission controller would: whenever a tag is there, all
-/// of its graph and all of its evidence must be. Past the proxy, in a thread of its own.
+/// of its graph and all of its evidence must be. Past the proxy, in a thread of its own. Between
+/// two looks it rests four times as long as a look takes: else the registry works for it alone.
 class Observer {
  public:
   Observer(const RealRegistry& registry, const std::vector<Artifact>& artifacts,
@@ -29,6 +30,7 @@ class Observer {
  private:
   void look_all_the_while();
   void look_at(const Artifact& artifact);
+  test::RawAnswer ask(std::string_view method, const std::string& target) const;
   std::string missing(const Artifact& artifact) const;
   std::string missing_manifest(const Artifact& artifact, const test::TestManifest& manifest) const;
 
@@ -37,6 +39,7 @@ class Observer {
   bool referrers_api_;
   std::set<const Artifact*> complete_;
   std::string violations_;
+  mutable bool unanswered_ = false;  ///< The registry was not there for all of the last look.
   std::atomic<std::size_t> seen_{0};
   std::atomic<bool> stopping_{false};
   std::thread thread_;  // Last: it uses what stands above.

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <sstream>
 
 namespace transship::crash {
 
@@ -52,6 +53,39 @@ std::vector<Artifact> make_artifacts() {
   return out;
 }
 
+Source::Source() : registry(DistributionRegistry::Version::k3), artifacts(make_artifacts()) {
+  for (const Artifact& one : artifacts) test::push(registry.http(), one.repository, one.content);
+}
+
+std::string Source::differences(const RealRegistry& target) const {
+  std::string out;
+  for (const Artifact& one : artifacts) {
+    // Fallback indexes are merged, not copied: what they list is what the observer looked at.
+    out += test::differences(target.http(), one.repository, one.content);
+  }
+  return out;
+}
+
+std::vector<std::string> Source::sync_to(const std::string& target) const {
+  const std::string file = files.write(
+      "jobs.toml", fmt::format("[[job]]\nname = \"fleet\"\nsource = \"{}\"\ntargets = [\"{}\"]\n",
+                               registry.host(), target));
+  return {"sync", "-c", file, "--quiet"};
+}
+
+void kill_and_restart(RealRegistry& registry) {
+  const auto again = [](auto& mortal) {
+    mortal.process().signal(SIGKILL);
+    (void)mortal.process().wait(std::chrono::seconds(20));
+    mortal.start();
+  };
+  if (auto* served = dynamic_cast<e2e::Served*>(&registry)) {
+    again(*served);
+  } else {
+    again(dynamic_cast<DistributionRegistry&>(registry));
+  }
+}
+
 std::uint64_t unique_bytes(const std::vector<Artifact>& artifacts) {
   std::map<std::string, std::uint64_t> blobs;
   std::uint64_t sum = 0;
@@ -69,6 +103,17 @@ std::map<std::string, std::uint64_t> large_blobs(const std::vector<Artifact>& ar
     for (const auto& blob : one.content.blobs) {
       if (blob.size() > kChunk) out[test::sha256_of(blob)] = blob.size();
     }
+  }
+  return out;
+}
+
+FaultCounts read_fault_counts(const std::string& text) {
+  FaultCounts out;
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    const auto tab = line.find('\t');
+    if (tab != std::string::npos) out[line.substr(0, tab)] = std::stoull(line.substr(tab + 1));
   }
   return out;
 }

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,25 @@ struct Artifact {
 /// and 20 releases of several platforms with all kinds of evidence.
 std::vector<Artifact> make_artifacts();
 
+/// Those artifacts in a distribution v3.
+struct Source {
+  Source();
+  static bool available() {
+    return DistributionRegistry::installed(DistributionRegistry::Version::k3);
+  }
+  /// What a target at `registry` lacks of them, or has otherwise; "" when nothing.
+  std::string differences(const RealRegistry& target) const;
+  /// The arguments of a sync of all of it to `target` ("host:port").
+  std::vector<std::string> sync_to(const std::string& target) const;
+
+  DistributionRegistry registry;
+  std::vector<Artifact> artifacts;
+  TempDir files;
+};
+
+/// The registry dies without warning, and is there again at once: its directory and port are kept.
+void kill_and_restart(RealRegistry& registry);
+
 /// Bytes that a target must be sent at least: each blob once, each manifest.
 std::uint64_t unique_bytes(const std::vector<Artifact>& artifacts);
 /// Digest and size of each blob larger than a chunk.
@@ -55,7 +75,12 @@ class Target {
   Home home_;
 };
 
-/// When a run is ended by SIGKILL.
+/// Fault points and how often each was passed.
+using FaultCounts = std::map<std::string, std::uint64_t>;
+/// The file that TRANSSHIP_FAULT_LOG names.
+FaultCounts read_fault_counts(const std::string& text);
+
+/// When a process is ended by SIGKILL.
 struct Kill {
   std::string point;        ///< The fault point, or "": by bytes.
   std::uint64_t value = 0;  ///< At which pass of it; or after how many bytes sent.

@@ -1,7 +1,6 @@
 #include "e2e/harness.h"
 
 #include <atomic>
-#include <regex>
 #include <stdexcept>
 
 namespace transship::e2e {
@@ -61,30 +60,29 @@ Outcome tool(const std::string& name, const std::vector<std::string>& arguments,
   return test::run(std::move(argv), home.environment());
 }
 
-Served::Served(std::vector<std::string> more_arguments) {
+Served::Served(std::vector<std::string> more_arguments)
+    : more_arguments_(std::move(more_arguments)) {
+  start();
+}
+
+void Served::start(std::map<std::string, std::string> more_environment) {
   std::vector<std::string> argv = {program(),
                                    "serve",
                                    root(),
                                    "--listen",
-                                   "127.0.0.1:0",
+                                   port_.host(),
                                    "--access-log",
                                    (directory_ / "access.log").string()};
-  argv.insert(argv.end(), more_arguments.begin(), more_arguments.end());
+  argv.insert(argv.end(), more_arguments_.begin(), more_arguments_.end());
+  auto environment = home_.environment();
+  environment.merge(more_environment);
   process_ = std::make_unique<Process>(Process::Spec{.argv = std::move(argv),
-                                                     .environment = home_.environment(),
+                                                     .environment = std::move(environment),
                                                      .directory = {},
                                                      .input = {},
                                                      .output = directory_ / "out",
                                                      .errors = directory_ / "err"});
-  std::smatch found;
-  std::string text;
-  test::eventually([&] {
-    text = directory_.read("out");
-    return std::regex_search(text, found, std::regex("listening on https?://[^ ]*:(\\d+),")) ||
-           !process_->running();
-  });
-  if (found.empty()) throw std::runtime_error("transship serve does not listen: " + printed());
-  port_ = static_cast<std::uint16_t>(std::stoi(found[1]));
+  test::wait_until_answers(*process_, port(), true, "transship serve");
 }
 
 RequestLog Served::log() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/port.h"
 #include "support/process.h"
 #include "support/raw_http.h"
 #include "support/registries.h"
@@ -45,14 +46,17 @@ Outcome transship(const std::vector<std::string>& arguments, const Home& home = 
                   std::chrono::milliseconds limit = std::chrono::seconds(60),
                   std::string input = {});
 
-/// `transship serve` as a process. Throws when it does not listen within 20 s.
+/// `transship serve` as a process with a directory and a port of its own. Throws when it does not
+/// listen within 20 s.
 class Served final : public RealRegistry {
  public:
   explicit Served(std::vector<std::string> more_arguments = {});
 
-  std::uint16_t port() const override { return port_; }
+  std::uint16_t port() const override { return port_.number(); }
   RequestLog log() override;
   std::string name() const override { return "transship serve"; }
+  /// Again, with the same directory and port, after its process has ended.
+  void start(std::map<std::string, std::string> more_environment = {});
   Process& process() { return *process_; }
   const TempDir& directory() const { return directory_; }
   std::string root() const { return (directory_ / "root").string(); }
@@ -61,8 +65,9 @@ class Served final : public RealRegistry {
  private:
   TempDir directory_;
   Home home_;
+  std::vector<std::string> more_arguments_;
+  test::Port port_;
   std::unique_ptr<Process> process_;
-  std::uint16_t port_ = 0;
 };
 
 /// Another tool, by name; the test is skipped where it is not installed (see TS_NEED).

@@ -73,6 +73,16 @@ CountingProxy::~CountingProxy() {
   for (auto& thread : state_->threads) thread.join();
 }
 
+std::size_t CountingProxy::cut_all() {
+  const std::lock_guard lock(state_->mutex);
+  for (const int fd : state_->open) {
+    const linger hard{1, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    ::shutdown(fd, SHUT_RDWR);
+  }
+  return state_->open.size() / 2;
+}
+
 std::uint16_t CountingProxy::port() const { return state_->port; }
 
 void CountingProxy::accept_all() {

@@ -22,6 +22,8 @@ class CountingProxy {
   std::uint64_t up() const { return up_; }
   /// Bytes that clients were sent, heads of answers too.
   std::uint64_t down() const { return down_; }
+  /// All connections end, by a reset, wherever they are. How many there were.
+  std::size_t cut_all();
 
  private:
   struct State;

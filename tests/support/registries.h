@@ -71,7 +71,8 @@ class DistributionRegistry final : public RealRegistry {
 /// "user:$2y$..." of a password, made by htpasswd at the lowest cost.
 std::string htpasswd_line(const std::string& user, const std::string& password);
 
-/// Waits until something answers HTTP at the port; throws when `process` ends first, or after 20 s.
+/// Waits until something answers HTTP at the port (with TLS: accepts connections); throws when
+/// `process` ends first, or after 20 s.
 void wait_until_answers(Process& process, std::uint16_t port, bool tls, const std::string& what);
 
 }  // namespace transship::test
