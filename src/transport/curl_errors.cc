@@ -79,7 +79,7 @@ Error handshake_error(const CurlFailure& f) {
   }
   // A peer that goes away in the handshake may be restarting: a passing fault of the network.
   if (has(f.text, "SSL_ERROR_SYSCALL") || has(f.text, "unexpected eof") ||
-      has(f.text, "Connection reset")) {
+      has(f.text, "Connection reset") || has(f.text, "Broken pipe")) {
     return make(Errc::kNetwork, fmt::format("TLS with {}: closed in the handshake", host), true);
   }
   return make(Errc::kTls, fmt::format("TLS with {}: {}", host, printable(redact(f.text))), false);
