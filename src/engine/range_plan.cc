@@ -13,6 +13,10 @@ constexpr double kDoubtless = 1.5;
 constexpr double kPays = 1.1;
 constexpr double kGrowing = 1.15;
 constexpr std::size_t kHeldUpForGood = 20;
+// A rate at which the way was full is what it carries, until it has not been for so long; a flow
+// far below it is held up by something else.
+constexpr auto kFullFor = std::chrono::seconds(30);
+constexpr double kFull = 0.8;
 
 }  // namespace
 
@@ -80,12 +84,25 @@ void RangePlan::watch(const Sample& sample) {
   const auto now = rate_over(span, {});
   const auto then = rate_over(kQuick * sample.beat, span);
   if (now) rate_ = *now;
+  if (sample.queued) {
+    if (!full_at_ || sample.at - *full_at_ > kFullFor) full_rate_ = 0;
+    full_at_ = sample.at;
+  }
+  // Rates are told over a span that ends now: what was seen with the queue is in them until then.
+  if (now && full_at_ && sample.at - *full_at_ <= 2 * span) full_rate_ = std::max(full_rate_, *now);
   if (!now || !then || *then <= 0 || *now > *then * kGrowing) return;
-  if (wanted_ >= most_ || !sample.may_add || sample.queued) return;
+  if (wanted_ >= most_ || !sample.may_add) return;
+  if (sample.queued || is_full(*now, sample.at)) return;
   // Alone, a peak is what the path can carry; of several, only the mean counts.
   baseline_ = wanted_ == 1 ? std::max(*now, *then) : *now;
   tried_at_ = sample.at;
   change_to(Phase::kTrying, wanted_ + 1);
+}
+
+// The queue itself is seen for a moment: it overflows, and the sender then keeps just below.
+bool RangePlan::is_full(double rate, Clock::time_point now) const {
+  return full_at_ && now - *full_at_ < kFullFor && rate >= kFull * full_rate_ &&
+         rate <= full_rate_ * kGrowing;
 }
 
 void RangePlan::judge(const Sample& sample) {

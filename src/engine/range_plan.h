@@ -11,10 +11,10 @@ namespace transship::engine {
 /// How many connections should read from one source (design 5, ranges).
 ///
 /// One at first. While bytes come as fast as they are taken, their rate has stopped growing, and
-/// the way does not queue them already, a further connection is tried; it stays if all together
-/// then bring at least 10 % more. Where it does not pay, the next try waits 30 s, then twice as
-/// long each time. Pure arithmetic over the samples it is given; a *beat* is their distance, longer
-/// on longer paths.
+/// the way has not been seen to queue them at that rate, a further connection is tried; it stays if
+/// all together then bring at least 10 % more. Where it does not pay, the next try waits 30 s, then
+/// twice as long each time. Pure arithmetic over the samples it is given; a *beat* is their
+/// distance, longer on longer paths.
 class RangePlan {
  public:
   /// `most`: connections; 1: never a further one.
@@ -52,6 +52,7 @@ class RangePlan {
 
   void watch(const Sample& sample);
   void judge(const Sample& sample);
+  bool is_full(double rate, Clock::time_point now) const;
   void keep();
   void drop(Clock::time_point now);
   void change_to(Phase phase, std::size_t wanted);
@@ -62,7 +63,9 @@ class RangePlan {
   Phase phase_ = Phase::kSettling;
   double baseline_ = 0;  ///< Without the connection that is being tried.
   double rate_ = 0;
-  std::size_t held_up_ = 0;  ///< Samples in a row.
+  double full_rate_ = 0;                        ///< At which the way was seen to queue.
+  std::optional<Clock::time_point> full_at_{};  ///< When it was last.
+  std::size_t held_up_ = 0;                     ///< Samples in a row.
   Clock::time_point tried_at_{};
   Clock::time_point again_at_{};
   Clock::duration pause_ = std::chrono::seconds(30);

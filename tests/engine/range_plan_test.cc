@@ -134,6 +134,19 @@ TEST(RangePlan, NothingIsTriedWhereTheWayIsFull) {
   EXPECT_EQ(ride.most, 1U);
 }
 
+TEST(RangePlan, AWayThatWasFullAtThisRateIsFull) {
+  Ride ride;
+  ride.go({}, 150ms);
+  ride.queued = true;  // For a moment: then the queue overflows.
+  ride.go({}, 400ms);
+  ride.queued = false;
+  ride.go({}, 20s);
+  EXPECT_EQ(ride.most, 1U);
+  // Held up far below it, by lost packets say, a further one may well pay.
+  ride.go({.flow = 5 * kMB}, 5s);
+  EXPECT_GE(ride.most, 2U);
+}
+
 TEST(RoundTrips, LongQueuesShow) {
   EXPECT_TRUE((RoundTrips{.least = 50ms, .now = 81ms}.queued()));
   EXPECT_FALSE((RoundTrips{.least = 50ms, .now = 79ms}.queued()));
