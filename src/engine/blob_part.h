@@ -18,6 +18,7 @@ struct BlobPlacement::Part {
   bool settled = false;
   /// Dry run: it would be sent; it would be mounted, or sent where the store does not mount.
   bool planned = false, unsure = false;
+  oci::UploadCost cost{};  ///< Dry run: should it be sent.
 };
 
 }  // namespace transship::engine

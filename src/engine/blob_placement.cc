@@ -193,16 +193,12 @@ Task<Result<void>> BlobPlacement::open_part(oci::Descriptor blob, Part* part) {
     settle_present(blob, *part, present->mounted);
   } else if (run_.dry_run) {
     part->planned = true;
-    ++run_.foreseen[delivery.id().store].more.upload_data;
+    run_.foreseen[delivery.id().store].more.upload_data += part->cost.parts;
     settle_sent(blob, *part, BlobOutcome{.result = {}, .bytes_sent = blob.size, .attempts = 1});
   } else {
     part->session = std::get<oci::UploadSession>(std::move(*start));
   }
   co_return Result<void>{};
-}
-
-void BlobPlacement::learn_mount(const oci::RepositoryId& to, bool granted) {
-  run_.mounts[to.store] = granted ? Learned::kYes : Learned::kNo;
 }
 
 bool BlobPlacement::may_mount(const oci::RepositoryId& to) const {
@@ -273,11 +269,11 @@ Task<Result<oci::UploadStart>> BlobPlacement::open_new(const oci::Descriptor& bl
     Result<oci::UploadStart> start = co_await delivery.target->repository->start_upload(blob, from);
     if (start) {
       const bool granted = std::holds_alternative<oci::BlobPresent>(*start);
-      if (from && (known || granted)) learn_mount(delivery.id(), granted);
+      if (from && (known || granted)) run_.learn_mount(delivery.id().store, blob.digest, granted);
       co_return start;
     }
     if (from && refuses_mount(start.error())) {
-      if (known) learn_mount(delivery.id(), false);
+      if (known) run_.learn_mount(delivery.id().store, blob.digest, false);
       from.reset();
       continue;
     }
@@ -342,7 +338,7 @@ void BlobPlacement::settle_present(const oci::Descriptor& blob, Part& part, bool
   if (part.unsure) {
     ++totals.blobs_unsure;
     totals.bytes_unsure += blob.size;
-    ++run_.foreseen[part.delivery->id().store].perhaps.upload_data;
+    run_.foreseen[part.delivery->id().store].perhaps.upload_data += part.cost.parts;
   }
   part.settled = true;
   run_.context.progress.blob_ended(

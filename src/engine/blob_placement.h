@@ -54,7 +54,6 @@ class BlobPlacement {
   void settle_failed(const oci::Descriptor& blob, Part& part, Error error);
   [[nodiscard]] Task<std::optional<oci::RepositoryName>> remembered(const oci::Descriptor& blob,
                                                                     const oci::RepositoryId& to);
-  void learn_mount(const oci::RepositoryId& to, bool granted);
   bool may_mount(const oci::RepositoryId& to) const;
   void remember(const oci::Descriptor& blob, const oci::RepositoryId& at);
   std::optional<oci::RepositoryName> mount_from(const oci::Descriptor& blob,

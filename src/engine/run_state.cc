@@ -31,6 +31,17 @@ void RunState::end_target(const oci::RepositoryId& id) {
   manifests.forget_repository(id);
 }
 
+void RunState::learn_mount(const std::string& store, const oci::Digest& blob, bool granted) {
+  MountEvidence& evidence = mount_evidence[store];
+  if (granted) {
+    evidence.granted = true;
+    mounts[store] = Learned::kYes;
+  } else if (!evidence.granted) {
+    evidence.refused.insert(blob);
+    if (evidence.refused.size() >= kRefusalsThatCount) mounts[store] = Learned::kNo;
+  }
+}
+
 void RunState::learn_referrers_api(TargetState& target, bool works) {
   target.referrers_api = works ? Learned::kYes : Learned::kNo;
   referrers_apis[target.id.store] = target.referrers_api;

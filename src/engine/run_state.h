@@ -18,6 +18,10 @@
 
 namespace transship::engine {
 
+/// A refused mount may mean that a collector took the blob from the other repository: so many
+/// blobs must be refused, and none granted, before a store counts as one that does not mount.
+constexpr std::size_t kRefusalsThatCount = 3;
+
 /// Whether a feature of a store was seen to work.
 enum class Learned : std::uint8_t { kUnknown, kYes, kNo };
 
@@ -60,6 +64,8 @@ struct RunState {
   /// Forgets what is known of one repository, at the end of all work there. Blobs stay known, for
   /// mounts.
   void end_target(const oci::RepositoryId& id);
+  /// A mount of a blob that another repository of `store` was known to hold was granted, or not.
+  void learn_mount(const std::string& store, const oci::Digest& blob, bool granted);
   /// `target` was seen to list referrers by itself, or not to: so does its store.
   void learn_referrers_api(TargetState& target, bool works);
   /// Each text once; goes to the report and to the progress.
@@ -85,6 +91,12 @@ struct RunState {
   Slots manifest_slots;
   /// By store: whether a mount from another repository, known to hold the blob, was granted.
   std::map<std::string, Learned> mounts;
+  /// By store: what the run has seen of them.
+  struct MountEvidence {
+    bool granted = false;
+    std::set<oci::Digest> refused;  ///< At most kRefusalsThatCount.
+  };
+  std::map<std::string, MountEvidence> mount_evidence;
   /// By store: whether it lists referrers by itself.
   std::map<std::string, Learned> referrers_apis;
   /// By store, in a dry run.

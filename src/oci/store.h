@@ -55,9 +55,8 @@ struct TagPage {
 
 /// Who answered for a list of referrers.
 enum class ReferrersBy : std::uint8_t {
-  kApi,         ///< The referrers API.
-  kTag,         ///< The fallback tag.
-  kUnsupported  ///< No API, and the fallback tag was not asked for.
+  kApi,  ///< The referrers API.
+  kTag   ///< The fallback tag.
 };
 
 struct Referrers {
@@ -129,6 +128,13 @@ struct BlobPresent {
 };
 using UploadStart = std::variant<BlobPresent, UploadSession>;
 
+/// The requests that a blob takes which is not there, as far as is known before: for plans.
+struct UploadCost {
+  std::uint64_t asks = 0;   ///< Whether it is there.
+  std::uint64_t opens = 1;  ///< Sessions; each says by itself if the blob is there.
+  std::uint64_t parts = 1;  ///< With bytes, or that end the upload.
+};
+
 /// What a manifest PUT came to.
 struct PutOutcome {
   Digest digest;
@@ -153,6 +159,10 @@ class TargetRepository : public SourceRepository {
   /// Best effort.
   virtual Task<void> cancel_upload(UploadSession session) = 0;
   virtual Task<Result<bool>> has_blob(const Descriptor& blob) = 0;
+  virtual UploadCost upload_cost(const Descriptor& blob) const {
+    (void)blob;
+    return {};
+  }
   /// `name`: a tag, or the digest itself. The answer's digest must be the manifest's.
   virtual Task<Result<PutOutcome>> put_manifest(ManifestName name, const Manifest& manifest) = 0;
 };

@@ -41,6 +41,7 @@ class Repository final : public oci::TargetRepository {
                             BodySource& body) override;
   Task<Result<void>> upload_status(oci::UploadSession& session) override;
   Task<void> cancel_upload(oci::UploadSession session) override;
+  oci::UploadCost upload_cost(const oci::Descriptor& blob) const override;
 
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override;
   Task<Result<oci::TagPage>> tags_with_digests(std::optional<std::string> cursor) override;
@@ -65,6 +66,7 @@ class Repository final : public oci::TargetRepository {
                                                  Error error);
 
   // upload_start.cc
+  bool asks_by_mount() const;
   Task<Result<oci::UploadStart>> mount(const oci::Descriptor& blob, oci::RepositoryName from);
   Task<Result<oci::UploadStart>> open_session(const oci::Descriptor& blob);
   Result<oci::UploadSession> session_of(const transport::Response& response) const;

@@ -8,9 +8,11 @@
 
 namespace transship::registry {
 
-/// Blobs up to this size are sent with the POST where that is taken. Such a blob is not asked for
-/// first: what may be sent in vain is no more than an answer costs.
-inline constexpr std::uint64_t kSinglePostMax = 64ULL << 10U;
+/// Blobs up to this size are sent with the POST where that is taken, and not asked for first. A
+/// question and its answer weigh about a kilobyte and take a round trip and a request of the rate
+/// limit; small blobs (configs, signatures) belong to one image, so that not one in sixteen is
+/// there already. Above this what is sent in vain weighs more than what is asked in vain.
+inline constexpr std::uint64_t kSinglePostMax = 16ULL << 10U;
 
 /// The next request of an upload.
 struct UploadStep {

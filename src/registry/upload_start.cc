@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "registry/error_body.h"
 #include "registry/repository.h"
+#include "registry/upload_form.h"
 #include "registry/upload_range.h"
 
 namespace transship::registry {
@@ -12,12 +13,22 @@ using transport::Url;
 
 namespace {
 
-constexpr std::uint64_t kMaxChunk = 1ULL << 30U;  // What a registry asks beyond this is absurd.
+// What a registry asks beyond these is absurd: more than it would keep in memory, or a request for
+// each few bytes.
+constexpr std::uint64_t kMaxChunk = 1ULL << 30U;
+constexpr std::uint64_t kMinChunk = 64ULL << 10U;
 
-std::uint64_t chunk_header(const Response& response, std::string_view name) {
+// What the field asks; 0: nothing. Where that is absurd the nearest bound counts, and is said.
+std::uint64_t chunk_header(const Response& response, std::string_view name, std::uint64_t least) {
   const auto header = response.headers.find(name);
   const auto value = header ? parse_u64(trim(*header)) : std::nullopt;
-  return value ? std::min(*value, kMaxChunk) : 0;
+  if (!value || *value == 0) return 0;
+  const std::uint64_t taken = std::clamp(*value, least, kMaxChunk);
+  if (taken != *value) {
+    log_warning("{}: {}: {} is absurd: {} is taken", response.final_url.authority(), name, *value,
+                taken);
+  }
+  return taken;
 }
 
 // Signed state that must not be kept: known signature parameters of object stores. The `_state` of
@@ -38,13 +49,30 @@ bool opened(const Response& response) {
 
 }  // namespace
 
+// A POST that would mount the blob from this repository itself also says whether it is here.
+bool Repository::asks_by_mount() const {
+  const auto refused_until = host_.learned().mounts_refused_until;
+  return host_.profile().mounts && (!refused_until || host_.time().now() >= *refused_until);
+}
+
+oci::UploadCost Repository::upload_cost(const oci::Descriptor& blob) const {
+  if (takes_single_post(blob)) return {.asks = 0, .opens = 0, .parts = 1};
+  oci::UploadCost out{.asks = asks_by_mount() ? 0U : 1U, .opens = 1, .parts = 1};
+  oci::UploadSession at;
+  while (true) {
+    const UploadStep step = next_upload_step(host_.profile(), host_.learned(), host_.options(), at,
+                                             blob.size - at.offset);
+    if (step.put) return out;
+    at.offset += step.bytes;
+    ++out.parts;
+  }
+}
+
 Task<Result<oci::UploadStart>> Repository::start_upload(const oci::Descriptor& blob,
                                                         std::optional<oci::RepositoryName> from) {
   const oci::Descriptor wanted = blob;
   if (!from && takes_single_post(blob)) co_return oci::UploadStart(unopened_session());
-  const auto refused_until = host_.learned().mounts_refused_until;
-  const bool refused = refused_until && host_.time().now() < *refused_until;
-  if (host_.profile().mounts && !refused) co_return co_await mount(wanted, from.value_or(name_));
+  if (asks_by_mount()) co_return co_await mount(wanted, from.value_or(name_));
   TS_CO_TRY(const bool there, co_await has_blob(wanted));
   if (there) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
   co_return co_await open_session(wanted);
@@ -113,8 +141,8 @@ Result<oci::UploadSession> Repository::session_of(const Response& response) cons
     return fail(Errc::kMalformed, action("POST", "upload") + ": the answer has no Location");
   }
   TS_TRY(take_location(session, response));
-  session.chunk_min = chunk_header(response, "OCI-Chunk-Min-Length");
-  session.chunk_max = chunk_header(response, "OCI-Chunk-Max-Length");
+  session.chunk_min = chunk_header(response, "OCI-Chunk-Min-Length", 1);
+  session.chunk_max = chunk_header(response, "OCI-Chunk-Max-Length", kMinChunk);
   return session;
 }
 

@@ -130,5 +130,48 @@ INSTANTIATE_TEST_SUITE_P(Registries, PlanTest,
                          ::testing::Values(Kind::kDocker28, Kind::kDistribution3, Kind::kServe),
                          [](const auto& info) { return to_string(info.param); });
 
+// The forms of uploads: single POSTs, chunks, one PATCH and a PUT, a question before each blob.
+class PlanForms : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(PlanForms, AreCountedAsTheyAreSent) {
+  const Served source, target;
+  TempDir files;
+  Home home;
+  files.write("jobs.toml", "[registry.\"" + target.host() + "\"]\nprofile = \"" + GetParam() +
+                               "\"\n[[job]]\nname = \"forms\"\nsource = \"" + source.host() +
+                               "\"\ntargets = [\"" + target.host() + "/mirror\"]\n" +
+                               "referrers = \"none\"\n");
+  const auto run = [&](const std::string& command) {
+    const Outcome done =
+        transship({command, "-c", (files / "jobs.toml").string(), "--json", "--audit", "0"}, home);
+    EXPECT_DONE(done);
+    return done.code == 0 ? json::parse(done.out) : json::value();
+  };
+  // One repository first: from it the features of the target are known.
+  push(source.http(), "app", test::make_image({.tag = "1.0", .layers = 4, .seed = 1}));
+  run("sync");
+  push(source.http(), "app",
+       test::make_image({.tag = "2.0",
+                         .layers = 4,
+                         .layer_bytes = 30'000,
+                         .seed = 2,
+                         .first_layers = {test::seeded_bytes(7, 36U << 20U)}}));
+  const json::value planned = run("plan");
+  const json::value done = run("sync");
+  const auto& range = planned.at("plan").at("requests").at(target.host());
+  const auto& asked = done.at("requests").at(target.host());
+  for (const char* kind : {"uploadStart", "uploadData", "mount", "blobHead", "total"}) {
+    EXPECT_EQ(range.at("least").at(kind), asked.at(kind)) << kind;
+    EXPECT_EQ(range.at("most").at(kind), asked.at(kind)) << kind;
+  }
+  const std::string place = target.host() + "/mirror";
+  EXPECT_EQ(planned.at("plan").at("targets").at(place).at("bytesToSend").at("least"),
+            done.at("targets").at(place).at("bytesSent"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Profiles, PlanForms,
+                         ::testing::Values("generic", "gitea", "acr", "artifactory", "ecr"),
+                         [](const auto& info) { return std::string(info.param); });
+
 }  // namespace
 }  // namespace transship::e2e

@@ -59,6 +59,9 @@ class BorrowedRepository final : public oci::TargetRepository {
   Task<void> cancel_upload(oci::UploadSession session) override {
     return to_.cancel_upload(std::move(session));
   }
+  oci::UploadCost upload_cost(const oci::Descriptor& blob) const override {
+    return to_.upload_cost(blob);
+  }
   Task<Result<bool>> has_blob(const oci::Descriptor& blob) override { return to_.has_blob(blob); }
   Task<Result<oci::PutOutcome>> put_manifest(oci::ManifestName name,
                                              const oci::Manifest& manifest) override {

@@ -89,6 +89,21 @@ TEST(SinglePost, NotWhereItIsNotKnownNorForLargeBlobs) {
   }
 }
 
+// What is there costs a question, and not its bytes again.
+TEST(SinglePost, ALargerBlobIsAskedForBeforeItIsSent) {
+  const std::string large(kSinglePostMax + 1, 'x');
+  Rig rig({}, kQuay);
+  rig.http.on(Method::kPost, kUploads, answer(201));
+  rig.run([&]() -> Task<Result<void>> {
+    TS_CO_TRY(const auto start,
+              co_await rig.repository()->start_upload(blob_of(large), std::nullopt));
+    EXPECT_TRUE(std::holds_alternative<oci::BlobPresent>(start));
+    co_return Result<void>{};
+  });
+  ASSERT_EQ(rig.http.sent().size(), 1U);
+  EXPECT_EQ(rig.http.sent()[0].body, "");
+}
+
 TEST(SinglePost, AMountComesFirstWhereTheBlobIsKnown) {
   Rig rig({}, kQuay);
   rig.http.on(Method::kPost, kUploads, answer(201));

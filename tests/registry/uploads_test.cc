@@ -47,6 +47,33 @@ TEST(StartUpload, ProbesItsOwnRepositoryInTheSameRequest) {
   EXPECT_EQ(rig.registry->counts().upload_start, 1U);
 }
 
+// protocol.md 10, 31.
+TEST(StartUpload, ChunkSizesThatAreAbsurdAreBounded) {
+  struct Case {
+    const char* least;
+    const char* most;
+    std::uint64_t chunk_min, chunk_max;
+  };
+  for (const Case& c : {Case{"5242880", "104857600", 5'242'880, 104'857'600},
+                        {"18446744073709551615", "", 1ULL << 30U, 0},
+                        {"0", "0", 0, 0},
+                        {"", "1", 0, 64U << 10U},
+                        {"-1", "many", 0, 0},
+                        {"99999999999999999999999", "1e9", 0, 0}}) {
+    Rig rig;
+    transport::Response reply = opened();
+    if (*c.least != 0) reply.headers.add("OCI-Chunk-Min-Length", c.least);
+    if (*c.most != 0) reply.headers.add("OCI-Chunk-Max-Length", c.most);
+    rig.http.on(Method::kPost, kUploads, reply);
+    with_start(rig, std::nullopt, [&](Result<oci::UploadStart> start) {
+      ASSERT_TRUE(start.has_value());
+      const auto& session = std::get<oci::UploadSession>(*start);
+      EXPECT_EQ(session.chunk_min, c.chunk_min) << c.least;
+      EXPECT_EQ(session.chunk_max, c.chunk_max) << c.most;
+    });
+  }
+}
+
 TEST(StartUpload, A201SaysItIsThereOrMounted) {
   for (const bool other : {false, true}) {
     Rig rig;
@@ -469,6 +496,33 @@ TEST(UploadForm, ByProfileAndByWhatWasLearned) {
   EXPECT_EQ(step("generic", 200 * kMiB, {}, asking(100 * kMiB, 0)).bytes, 100 * kMiB);
   EXPECT_EQ(step("generic", 200 * kMiB, {}, asking(0, 5 * kMiB)).bytes, 5 * kMiB);
   EXPECT_TRUE(step("generic", 3 * kMiB, {}, asking(5 * kMiB, 0)).put);
+}
+
+// What a plan counts is what a sync sends.
+TEST(UploadForm, ItsCostIsKnownBefore) {
+  const auto cost = [](const char* host, std::uint64_t size) {
+    Rig rig({}, host);
+    oci::Descriptor blob = kBlob;
+    blob.size = size;
+    return rig.repository()->upload_cost(blob);
+  };
+  struct Case {
+    const char* host;
+    std::uint64_t size, asks, opens, parts;
+  };
+  for (const Case& c : {Case{"reg.example.com", 5000 * kMiB, 0, 1, 1},
+                        {"reg.example.com", 0, 0, 1, 1},
+                        {"quay.io", kSinglePostMax, 0, 0, 1},
+                        {"quay.io", kSinglePostMax + 1, 0, 1, 1},
+                        {"x.azurecr.io", 16 * kMiB, 0, 1, 1},
+                        {"x.azurecr.io", 40 * kMiB, 0, 1, 3},
+                        {"x.jfrog.io", kMiB, 1, 1, 2},
+                        {"123456789012.dkr.ecr.eu-west-1.amazonaws.com", kMiB, 1, 1, 1}}) {
+    const oci::UploadCost got = cost(c.host, c.size);
+    EXPECT_EQ(got.asks, c.asks) << c.host;
+    EXPECT_EQ(got.opens, c.opens) << c.host << " " << c.size;
+    EXPECT_EQ(got.parts, c.parts) << c.host << " " << c.size;
+  }
 }
 
 }  // namespace
