@@ -237,6 +237,25 @@ void check_overlap(const TomlTable& table, const JobConfig& job) {
   }
 }
 
+std::string_view host_of(std::string_view place) { return place.substr(0, place.find('/')); }
+
+// What does not mount is read from and written to one host at the same time.
+constexpr std::size_t kConnectionsWithin = 3;
+
+void check_connections(const TomlTable& table, const JobConfig& job, const Config& config) {
+  const auto host = config.registries.find(to_lower(host_of(job.source)));
+  if (host == config.registries.end()) return;
+  const std::size_t most = host->second.max_connections;
+  if (most == 0 || most >= kConnectionsWithin) return;
+  for (const auto& target : job.targets) {
+    if (to_lower(host_of(target)) != host->first) continue;
+    table.complain("targets",
+                   fmt::format("{} is the source's host, and copies within it need {} connections: "
+                               "raise registry.\"{}\".max_connections",
+                               target, kConnectionsWithin, host->first));
+  }
+}
+
 // Two jobs that read what the other one writes: where one of them puts it elsewhere than where it
 // came from, each pass would nest it deeper.
 void check_circle(const TomlTable& table, const JobConfig& job, const JobConfig& other) {
@@ -279,6 +298,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
       table.complain("name", fmt::format("two jobs are called '{}'", job.name));
     }
     check_overlap(table, job);
+    check_connections(table, job, config);
     for (const JobConfig& other : config.jobs) check_circle(table, job, other);
     config.jobs.push_back(std::move(job));
   }

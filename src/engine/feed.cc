@@ -4,6 +4,7 @@
 
 #include "engine/on_shard.h"
 #include "engine/range_reader.h"
+#include "engine/standstill.h"
 
 namespace transship::engine {
 
@@ -97,6 +98,50 @@ Task<Result<void>> Feed::run() {
 
 Task<Result<void>> Feed::read_on(std::uint64_t offset) {
   if (blob_.data) co_return co_await await_on_shard(shard_, give_inline());
+  while (blob_.size - offset > pipe_->sure_room()) {
+    bool let_go = false;
+    Result<void> read = co_await read_patiently(offset, let_go);
+    if (!let_go) co_return read;
+    TS_CO_TRY(co_await await_on_shard(shard_, pipe_->room()));
+    const Look now = co_await look();
+    offset = now.written;
+    const bool over = now.state != Pipe::State::kOpen || now.cursors == 0;
+    if (over || offset == blob_.size) co_return Result<void>{};
+  }
+  co_return co_await read_some(offset);
+}
+
+// Reads until nobody takes what was read; then the connection is given back.
+Task<Result<void>> Feed::read_patiently(std::uint64_t offset, bool& let_go) {
+  TaskGroup reading(context_.shards.control(), TaskGroup::OnFailure::kKeepGoing);
+  TaskGroup watching(context_.shards.control());
+  watching.spawn(notice_standstill(&reading, &let_go));
+  reading.spawn(read_some(offset));
+  Result<void> read = co_await reading.join();
+  watching.cancel();
+  (void)co_await watching.join();
+  let_go = let_go && !read && read.error().code == Errc::kCancelled && !co_await cancelled();
+  co_return read;
+}
+
+Task<Result<void>> Feed::notice_standstill(TaskGroup* reading, bool* let_go) {
+  Standstill still;
+  while (!*let_go) {
+    TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + kUntouchedFor));
+    co_await on_shard(shard_, [&] {
+      const std::uint64_t given = pipe_->given();
+      const auto length = still.length(pipe_->blocked(), given, context_.time.now());
+      *let_go = length >= (given == 0 ? kUntouchedFor : kUnmovedFor);
+    });
+  }
+  context_.progress.note(
+      fmt::format("{}: nobody takes it: its connection is given back until there is room",
+                  describe(source_, blob_)));
+  reading->cancel();
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Feed::read_some(std::uint64_t offset) {
   if (!may_split(offset)) co_return co_await read_whole(offset);
   Result<void> read = co_await read_split();
   if (read || split_) co_return read;

@@ -51,6 +51,9 @@ class Feed {
   Task<Result<void>> run();
   Task<Result<void>> watch_checkpoints();
   Task<Result<void>> read_on(std::uint64_t offset);
+  Task<Result<void>> read_some(std::uint64_t offset);
+  Task<Result<void>> read_patiently(std::uint64_t offset, bool& let_go);
+  Task<Result<void>> notice_standstill(TaskGroup* reading, bool* let_go);
   Task<Result<void>> read_split();
   Task<Result<void>> read_whole(std::uint64_t offset);
   Task<Result<void>> read(oci::ByteRange range);

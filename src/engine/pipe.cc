@@ -21,67 +21,6 @@ constexpr std::uint64_t kWorthWaking = 128U << 10U;
 
 }  // namespace
 
-Cursor::Cursor(Executor executor, std::function<void(std::uint64_t)> moved,
-               std::function<void(Cause)> waits)
-    : executor_(std::move(executor)), moved_(std::move(moved)), waits_(std::move(waits)) {}
-
-Cursor::~Cursor() {
-  if (pipe_ != nullptr) pipe_->release(*this);
-}
-
-BodySource::Read Cursor::read(std::span<std::byte> out) {
-  if (failure_) return {Flow::kFailed, 0};
-  if (pipe_ == nullptr) {
-    waiting_ = true;
-    return {Flow::kWait, 0};
-  }
-  return pipe_->read(*this, out);
-}
-
-Error Cursor::failure() const {
-  return failure_.value_or(Error{.code = Errc::kInternal, .message = "no failure"});
-}
-
-void Cursor::arm() {
-  failure_.reset();
-  waiting_ = false;
-  if (pipe_ != nullptr) failure_ = pipe_->failure_;
-}
-
-void Cursor::kept(std::uint64_t length) {
-  if (pipe_ != nullptr) allow(length + pipe_->lead());
-}
-
-void Cursor::allow(std::uint64_t limit) {
-  if (limit <= limit_) return;
-  limit_ = limit;
-  if (pipe_ != nullptr && pipe_->available(*this) > 0) wake();
-}
-
-bool Cursor::due() {
-  const bool ready = failure_ || (pipe_ != nullptr && (pipe_->available(*this) > 0 ||
-                                                       pipe_->state_ == Pipe::State::kVerified));
-  if (!ready) waiting_ = true;
-  return ready;
-}
-
-void Cursor::wake() {
-  if (!std::exchange(waiting_, false)) return;
-  if (waker_) waker_();
-}
-
-void Cursor::cut(const Error& error) {
-  if (!failure_) failure_ = error;
-  waiting_ = true;  // It must learn of it, whether it waits for bytes or not.
-  wake();
-}
-
-void Cursor::turn(Cause cause, const TimeSource& time) {
-  if (cause == wait_.cause()) return;
-  wait_.turn(cause, time.now());
-  if (waits_) waits_(cause);
-}
-
 Pipe::Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci::Descriptor& blob,
            Lineage lineage, const PipeOptions& options)
     : executor_(std::move(executor)),
@@ -329,6 +268,27 @@ Cursor* Pipe::too_slow(Clock::duration after) {
   for (Cursor* cursor : cursors_) paces.push_back(&cursor->pace_);
   const int slow = fan_out_.too_slow(paces, time_.now(), after);
   return slow < 0 ? nullptr : cursors_[static_cast<std::size_t>(slow)];
+}
+
+Cursor* Pipe::laggard() const {
+  const auto last = std::ranges::min_element(cursors_, {}, &Cursor::offset_);
+  const bool waited_for = std::ranges::any_of(cursors_, &Cursor::waiting_);
+  return last == cursors_.end() || !waited_for || (*last)->waiting_ ? nullptr : *last;
+}
+
+std::uint64_t Pipe::given() const {
+  std::uint64_t sum = 0;
+  for (const Cursor* cursor : cursors_) sum += cursor->given_;
+  return sum;
+}
+
+Task<Result<void>> Pipe::room() {
+  Event changed(executor_);
+  writer_waker_ = [&changed] { changed.notify_all(); };
+  Result<void> waited;
+  while (waited && blocked_ != 0) waited = co_await changed.wait();
+  writer_waker_ = {};
+  co_return waited;
 }
 
 BodySource::Read Pipe::read(Cursor& cursor, std::span<std::byte> out) {

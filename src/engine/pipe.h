@@ -125,6 +125,8 @@ class Pipe final : public BodySink {
   /// The cursor that all wait for and that is far slower than the next one, if any (design 5); and
   /// when to ask again.
   Cursor* too_slow(Clock::duration after);
+  /// When all stands still: the one furthest behind that others wait for, if any.
+  Cursor* laggard() const;
   Clock::duration look_again_in() const { return fan_out_.look_again_in(); }
 
   // How it stands.
@@ -136,6 +138,14 @@ class Pipe final : public BodySink {
   /// Bytes taken from the source, skipped and repeated ones too.
   std::uint64_t received() const { return received_; }
   bool complete() const { return written() == size(); }
+  /// So much is always taken without waiting for anybody. From any shard.
+  std::size_t sure_room() const { return ring_.slot_bytes(); }
+  /// The writer waits for room.
+  bool blocked() const { return blocked_ != 0; }
+  /// Waits until it need not any more.
+  [[nodiscard]] Task<Result<void>> room();
+  /// Bytes that the cursors were given; another number when cursors come or go.
+  std::uint64_t given() const;
   /// Waits until the state is not kOpen any more.
   [[nodiscard]] Task<Result<void>> settled();
   /// Offset of the first byte that it reads, or read before it started over.

@@ -162,20 +162,16 @@ Task<Result<void>> Transfer::watch() {
   Clock::duration pause = seldom;
   while (true) {
     TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + pause));
-    // One only: so the source gives each byte at most twice.
-    if (co_await detach_slow(pause)) co_return Result<void>{};
+    co_await detach_slow(pause);
     pause = std::clamp<Clock::duration>(pause, often, seldom);
   }
 }
 
-Task<bool> Transfer::detach_slow(Clock::duration& look_again_in) {
+Task<void> Transfer::detach_slow(Clock::duration& look_again_in) {
   Pipe& shared = *feeds_.front().pipe();
   Cursor* slow = nullptr;
-  co_await on_shard(shard_, [&] {
-    slow = shared.too_slow(context_.options.slow_target_after);
-    look_again_in = shared.look_again_in();
-  });
-  if (slow == nullptr) co_return false;
+  co_await on_shard(shard_, [&] { slow = holding_up(shared, look_again_in); });
+  if (slow == nullptr) co_return;
   Feed& own = new_feed();
   bool moved = false;
   co_await on_shard(shard_, [&] {
@@ -188,13 +184,24 @@ Task<bool> Transfer::detach_slow(Clock::duration& look_again_in) {
   });
   if (!moved) {
     drop(own);
-    co_return false;
+    co_return;
   }
+  detached_ = true;
   own.start();
   for (auto& run : runs_) {
     if (&run->cursor() == slow) run->note_detached();
   }
-  co_return true;
+}
+
+// On the shard. Of slow ones only the first, so that the source gives each byte at most twice;
+// where all stands still, as several have no leave to begin, whoever is behind: the others hold
+// connections that somebody else may need to let go of theirs.
+Cursor* Transfer::holding_up(Pipe& shared, Clock::duration& look_again_in) {
+  const auto length = still_.length(shared.blocked(), shared.given(), context_.time.now());
+  if (length >= kUnmovedFor / 2) return shared.laggard();
+  Cursor* const slow = detached_ ? nullptr : shared.too_slow(context_.options.slow_target_after);
+  look_again_in = detached_ ? Clock::duration::max() : shared.look_again_in();
+  return slow;
 }
 
 Task<BlobTransferResult> transfer_blob(const Context& context, SourceTraffic& traffic,

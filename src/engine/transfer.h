@@ -6,6 +6,7 @@
 
 #include "engine/blob_transfer.h"
 #include "engine/feed.h"
+#include "engine/standstill.h"
 
 namespace transship::engine {
 
@@ -45,8 +46,9 @@ class Transfer {
   Task<void> keep(std::vector<const Cursor*> readers, std::vector<oci::HashState> states);
   Task<void> close();
   Task<Result<void>> watch();
-  /// True: one was. `look_again_in`: when it may be due, if it was not.
-  Task<bool> detach_slow(Clock::duration& look_again_in);
+  /// `look_again_in`: when it may be due, if it was not.
+  Task<void> detach_slow(Clock::duration& look_again_in);
+  Cursor* holding_up(Pipe& shared, Clock::duration& look_again_in);
   void move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset);
   void drop(const Feed& unused);
   Task<void> drop_idle_feeds();
@@ -57,6 +59,8 @@ class Transfer {
   oci::Descriptor blob_;
   storage::Journal* journal_;
   Executor shard_;
+  Standstill still_;  // of the shared pipe
+  bool detached_ = false;
   std::list<Feed> feeds_;  // the first is the shared one
   std::vector<std::unique_ptr<TargetRun>> runs_;
 };

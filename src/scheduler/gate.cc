@@ -74,7 +74,7 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     }
     const auto when = std::max(h.paused_until, lane.rate.next(now));
     if (when > now) return Hold{when, &Figures::rate_limit};
-    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit()) {
+    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit() || h.left_to_other(lane)) {
       return Hold{Clock::time_point::max(), &Figures::window};
     }
     return std::nullopt;
@@ -83,7 +83,7 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
   // Those who may go now are the first of each lane: small requests before bodies.
   void wake(Host& h) {
     for (Lane& lane : h.lanes) {
-      if (!lane.waiters.empty()) (*lane.waiters.begin())->woken.notify_all();
+      if (!lane.waiters.empty()) lane.next()->woken.notify_all();
     }
   }
 
@@ -125,7 +125,7 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
       lane.refusals.on_success();
       lane.rate.on_success(now);
       // The first byte that answers a body comes after the body: it tells nothing of waiting.
-      const bool body = &lane == &h.lanes[kBodyLane];
+      const bool body = &lane == &h.lanes[kBodyReadLane] || &lane == &h.lanes[kBodyWriteLane];
       lane.window.on_success(body ? std::chrono::nanoseconds{} : outcome.first_byte,
                              lane.recent_peak(outcome.first_byte, now), now);
     }
@@ -224,11 +224,13 @@ void Gates::begin_pass() {
 Task<Result<std::unique_ptr<Permit>>> Gates::admit(std::string host, RequestClass request_class,
                                                    std::uint64_t bytes) {
   const bool body = bytes >= state_->options.body_bytes;
-  const std::size_t lane_index = body ? kBodyLane : static_cast<std::size_t>(request_class);
+  const std::size_t body_lane =
+      request_class == RequestClass::kWrite ? kBodyWriteLane : kBodyReadLane;
+  const std::size_t lane_index = body ? body_lane : static_cast<std::size_t>(request_class);
   Host& h = state_->host(host);
   Lane& lane = h.lanes[lane_index];
   Waiter self(state_->control, body ? bytes : 0, state_->arrivals++);
-  lane.waiters.insert(&self);
+  lane.enter(self);
   Result<void> waited;
   while (waited) {
     const auto now = state_->time.now();
@@ -238,7 +240,7 @@ Task<Result<std::unique_ptr<Permit>>> Gates::admit(std::string host, RequestClas
           given_up_error(host, h.breaker, own.value_or(state_->options.give_up_after)));
       break;
     }
-    const bool first = *lane.waiters.begin() == &self;
+    const bool first = lane.next() == &self;
     const auto held = state_->hold(h, lane);
     if (first && !held) break;
     if (!first || held->until == Clock::time_point::max()) {

@@ -13,7 +13,8 @@ namespace transship::scheduler {
 /// Paces all requests of the process: per host and class a window and a learned rate (design 8);
 /// per host a bound on connections, a pause, a retry budget and a breaker. On the control shard.
 ///
-/// Waiting requests are served small ones first, then bodies, the biggest first. No request waits
+/// Waiting requests are served small ones first, then bodies, the biggest first, but none is passed
+/// over for ever. No request waits
 /// behind one of another host or class.
 class Gates final : public transport::Admission {
  public:

@@ -221,6 +221,21 @@ TEST(Config, PlacesAreChecked) {
                "job.source");
 }
 
+// What a host does not mount is read from it and written to it at the same time.
+TEST(Config, ACopyWithinAHostNeedsThreeConnections) {
+  const auto file = [](int connections, const std::string& target) {
+    return fmt::format(
+        "[registry.\"hub.example.com\"]\nmax_connections = {}\n"
+        "[[job]]\nname = \"a\"\nsource = \"hub.example.com/team\"\n"
+        "targets = [\"{}\"]\n",
+        connections, target);
+  };
+  EXPECT_ERROR(file(1, "Hub.example.com/copy"), "3 connections");
+  EXPECT_ERROR(file(2, "Hub.example.com/copy"), "3 connections");
+  EXPECT_TRUE(parse_config(file(3, "hub.example.com/copy"), "jobs.toml"));
+  EXPECT_TRUE(parse_config(file(1, "eu.example.com/copy"), "jobs.toml"));
+}
+
 TEST(Config, ATargetWithinItsSourceIsRefusedUnlessItIsExcluded) {
   const auto within = [](const std::string& more) {
     return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\n"

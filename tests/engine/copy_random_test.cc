@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "engine/copy_world.h"
+#include "engine/random_graph.h"
 
 // Random graphs, targets, limits and failures: at the end everything is there, byte for byte; at no
 // moment is a tag there before what it stands for.
@@ -12,66 +12,6 @@ namespace transship::test {
 namespace {
 
 using engine::CopyTarget;
-
-class RandomWorld {
- public:
-  RandomWorld(std::uint64_t seed, MemoryRepository& to) : random_(seed), to_(to) {}
-
-  std::size_t below(std::size_t n) { return random_() % n; }
-  bool chance(unsigned percent) { return random_() % 100 < percent; }
-
-  void build() {
-    const std::size_t images = 1 + below(6);
-    for (std::size_t i = 0; i < images; ++i) made_.push_back(image(std::nullopt));
-    const std::size_t indexes = below(5);
-    for (std::size_t i = 0; i < indexes; ++i) made_.push_back(index());
-    const std::size_t referrers = below(8);
-    for (std::size_t i = 0; i < referrers; ++i) {
-      made_.push_back(image(made_[below(made_.size())].descriptor()));
-      referrers_.push_back(made_.back());
-    }
-    for (std::size_t i = 0; i < below(3); ++i) {
-      const oci::Manifest& subject = made_[below(made_.size())];
-      to_.tag("sha256-" + subject.digest.hex() + (chance(50) ? ".sig" : ".att"),
-              made_[below(images)].digest);
-    }
-    const std::size_t tags = 1 + below(5);
-    for (std::size_t i = 0; i < tags; ++i) {
-      to_.tag(fmt::format("t{}", i), made_[below(made_.size())].digest);
-    }
-  }
-  void write_fallback_tags() {
-    std::map<oci::Digest, std::vector<oci::Manifest>> by_subject;
-    for (const oci::Manifest& one : referrers_) by_subject[one.subject->digest].push_back(one);
-    for (const auto& [subject, list] : by_subject) {
-      add_fallback_tag(to_, *to_.find(oci::ManifestName::by_digest(subject)), list);
-    }
-  }
-
- private:
-  oci::Manifest image(std::optional<oci::Descriptor> subject) {
-    ImageSpec spec{.layers = {},
-                   .config = fmt::format("{{\"n\":{}}}", ++count_),
-                   .subject = std::move(subject)};
-    const std::size_t layers = below(5);
-    // Few different layers: most are shared.
-    for (std::size_t i = 0; i < layers; ++i) {
-      spec.layers.push_back(std::string(below(12) * 1000, static_cast<char>('a' + below(6))));
-    }
-    return add_image(to_, spec);
-  }
-  oci::Manifest index() {
-    std::vector<std::string> entries;
-    const std::size_t children = below(4);
-    for (std::size_t i = 0; i < children; ++i) entries.push_back(entry(made_[below(made_.size())]));
-    return add_index(to_, entries, "", fmt::format(R"(,"annotations":{{"n":"{}"}})", ++count_));
-  }
-
-  std::mt19937_64 random_;
-  MemoryRepository& to_;
-  std::vector<oci::Manifest> made_, referrers_;
-  int count_ = 0;
-};
 
 class CopyRandomSeeds : public ::testing::TestWithParam<int> {};
 
@@ -85,10 +25,10 @@ class OneWorld final : public CopyWorld {
 void OneWorld::play(std::uint64_t seed) {
   std::mt19937_64 random(seed * 7919);
   auto chance = [&](unsigned percent) { return random() % 100 < percent; };
-  RandomWorld world(seed, source);
-  world.build();
+  RandomGraph graph(seed, source, {});
+  graph.build();
   source_store.options.referrers_api = chance(60);
-  if (!source_store.options.referrers_api) world.write_fallback_tags();
+  if (!source_store.options.referrers_api) graph.write_fallback_tags();
   source_store.options.tags_per_page = 1 + random() % 10;
   options.blobs_in_flight = 1 + random() % 4;
   options.manifests_in_flight = 1 + random() % 4;

@@ -73,6 +73,25 @@ TEST_F(PipeTest, LastByteWaitsForTheHash) {
   EXPECT_EQ(one_.read({&last, 1}).flow, Flow::kEnd);
 }
 
+TEST_F(PipeTest, WhoIsBehindWhileOthersWaitIsTheLaggard) {
+  const std::string body = random_bytes(20 * kSlot);
+  auto pipe = make(describe(body));
+  pipe->attach(one_, 0);
+  pipe->attach(two_, 0);
+  ASSERT_EQ(pipe->write(bytes_of(body, 0, 8 * kSlot)), Flow::kMoved);
+  turn();
+  EXPECT_FALSE(pipe->blocked());
+  EXPECT_EQ(pipe->laggard(), nullptr);  // Nobody waits.
+  ASSERT_EQ(pipe->write(bytes_of(body, 8 * kSlot, kSlot)), Flow::kWait);
+  EXPECT_TRUE(pipe->blocked());
+  read_all(one_);
+  EXPECT_EQ(pipe->laggard(), &two_);
+  EXPECT_EQ(pipe->given(), one_.given());
+  read_all(two_);
+  EXPECT_FALSE(pipe->blocked());
+  EXPECT_EQ(pipe->laggard(), nullptr);
+}
+
 TEST_F(PipeTest, WrongHashCutsEveryReaderBeforeTheLastByte) {
   std::string body = random_bytes(10'000);
   const auto blob = describe(body);

@@ -94,6 +94,49 @@ TEST_F(GateTest, SmallRequestsOvertakeBodiesAndTheBiggestBodyGoesFirst) {
   EXPECT_EQ(log_, (std::vector<std::string>{"first", "small", "big body", "body"}));
 }
 
+TEST_F(GateTest, ABodyIsNotOvertakenForEver) {
+  Gates gates = make({.max_connections = 2});
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control());
+    const auto spawn = [&](std::uint64_t bytes, std::string name) {
+      group.spawn(
+          request(gates, RequestClass::kRead, bytes, milliseconds(10), kOk, std::move(name)));
+    };
+    for (int i = 0; i < 4; ++i) spawn(9 * kBody, "big");
+    spawn(kBody, "small");
+    // Bigger ones keep coming, two for each two that end.
+    for (int i = 0; i < 100; ++i) {
+      TS_CO_TRY(co_await clock_.sleep_until(clock_.now() + milliseconds(5)));
+      spawn(9 * kBody, "big");
+    }
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  const auto at = std::ranges::find(log_, "small") - log_.begin();
+  EXPECT_GT(at, 30);
+  EXPECT_LT(at, 40);
+}
+
+// A blob copied within a host is read and written at once: neither direction may take all.
+TEST_F(GateTest, TheLastConnectionIsLeftToTheOtherDirection) {
+  Gates gates = make({.max_connections = 3});
+  std::size_t writes = 0;
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control());
+    TS_CO_TRY(co_await request(gates, RequestClass::kRead, kBody, milliseconds(1), kOk));
+    for (int i = 0; i < 3; ++i) {
+      group.spawn(request(gates, RequestClass::kWrite, kBody, milliseconds(100), kOk, "write"));
+    }
+    TS_CO_TRY(co_await clock_.sleep_until(clock_.now() + milliseconds(10)));
+    writes = in_flight_;
+    group.spawn(request(gates, RequestClass::kRead, kBody, milliseconds(100), kOk, "read"));
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  EXPECT_EQ(writes, 2U);
+  EXPECT_EQ(log_, (std::vector<std::string>{"", "write", "write", "read", "write"}));
+}
+
 TEST_F(GateTest, RetryAfterPausesTheHostAndNoBurstFollows) {
   Gates gates = make();
   const Outcome refused{
