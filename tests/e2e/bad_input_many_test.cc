@@ -43,7 +43,7 @@ TEST_F(ManyTags, OfAHundredThousandTheNewestAreTakenWithinTheMemoryBudget) {
   Served source, eu;
   push_image(source, "app", tag(kTags - 1), 1);
   push_image(source, "app", tag(kTags - 2), 2);
-  FaultProxy many(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy many(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (!asked.path().ends_with("/app/tags/list")) return std::nullopt;
     return page(asked.query());
   });

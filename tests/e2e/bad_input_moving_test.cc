@@ -53,7 +53,7 @@ TEST_F(MovingWorlds, ATagThatVanishesFailsAloneAndTheRestArrives) {
   Served source, eu;
   push_image(source, "app", "gone", 1);
   push_image(source, "app", "stays", 2);
-  FaultProxy moving(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy moving(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (asked.path() != "/v2/app/manifests/gone") return std::nullopt;
     return BadRegistry::error("404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown");
   });
@@ -70,7 +70,7 @@ TEST_F(MovingWorlds, ATagThatMovesArrivesWholeAsOneOfTheTwo) {
   push_image(source, "app", "latest", 1);
   const TestContent next = image("latest", 2);
   std::atomic<bool> moved = false;
-  FaultProxy moving(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy moving(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
     // As soon as the first one's layers are read, the tag is another image.
     if (asked.is("GET", "/blobs/") && !moved.exchange(true)) push(source.http(), "app", next);
     return std::nullopt;
@@ -86,7 +86,7 @@ TEST_F(MovingWorlds, ARepositoryThatIsDeletedFailsAloneAndTheRestArrives) {
   Served source, eu;
   fill(source);
   std::atomic<bool> deleted = false;
-  FaultProxy moving(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy moving(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
     if (asked.path().find("/" + name(3) + "/") == std::string::npos) return std::nullopt;
     // Its tags could still be listed, and its manifest be read.
     if (asked.is("GET", "/blobs/")) deleted = true;
@@ -106,7 +106,7 @@ TEST_F(MovingWorlds, ATargetThatBecomesReadOnlyIsNamedAndTheOtherHasAll) {
   Served source, eu, us;
   fill(source);
   std::atomic<std::size_t> puts = 0;
-  FaultProxy read_only(
+  AnsweringProxy read_only(
       us.port(), until_manifests(puts, 3, [](const Asked& asked) -> std::optional<std::string> {
         if (asked.method == "GET" || asked.method == "HEAD") return std::nullopt;
         return BadRegistry::error("405 Method Not Allowed", "UNSUPPORTED",
@@ -121,7 +121,7 @@ TEST_F(MovingWorlds, ATargetThatBecomesReadOnlyIsNamedAndTheOtherHasAll) {
 
   // Open again, the next pass makes it good, and asks the other one for nothing.
   puts = 0;
-  FaultProxy open(us.port(), {});
+  AnsweringProxy open(us.port(), {});
   const Pass again = pass(job(source.host(), {eu.host(), open.host()}));
   EXPECT_DONE(again.outcome);
   EXPECT_EQ(again.count(eu.host(), "unchanged"), kImages);
@@ -132,7 +132,7 @@ TEST_F(MovingWorlds, AQuotaThatIsReachedIsNamedAndTheOtherHasAll) {
   Served source, eu, us;
   fill(source);
   std::atomic<std::size_t> puts = 0;
-  FaultProxy full(
+  AnsweringProxy full(
       us.port(), until_manifests(puts, 3, [](const Asked& asked) -> std::optional<std::string> {
         if (asked.method == "GET" || asked.method == "HEAD") return std::nullopt;
         return BadRegistry::error("403 Forbidden", "DENIED",
@@ -160,10 +160,10 @@ TEST_F(MovingWorlds, ATargetThatDiesInTheMiddleIsReportedAndTheOtherHasAll) {
   Served source, eu, us;
   fill(source);
   std::atomic<std::size_t> puts = 0;
-  FaultProxy dying(us.port(),
-                   until_manifests(puts, 3, [](const Asked&) -> std::optional<std::string> {
-                     return "";  // The connection is cut.
-                   }));
+  AnsweringProxy dying(us.port(),
+                       until_manifests(puts, 3, [](const Asked&) -> std::optional<std::string> {
+                         return "";  // The connection is cut.
+                       }));
   const Pass done = pass(job(source.host(), {eu.host(), dying.host()}));
   expect_one_failed(done, eu.host(), dying.host());
   EXPECT_EQ(arrived(eu), kImages);
@@ -174,7 +174,7 @@ TEST_F(MovingWorlds, ATargetThatDiesInTheMiddleIsReportedAndTheOtherHasAll) {
 TEST_F(MovingWorlds, ATagThatIsListedWithoutAManifestFailsAlone) {
   Served source, eu;
   push_image(source, "app", "v1", 1);
-  FaultProxy lying(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy lying(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (!asked.path().ends_with("/app/tags/list")) return std::nullopt;
     return BadRegistry::answer("200 OK", "Content-Type: application/json\r\n",
                                R"({"name":"app","tags":["ghost","v1"]})");

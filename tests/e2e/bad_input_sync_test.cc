@@ -84,7 +84,7 @@ TEST_F(BadJobs, AnImmutableTagIsFineWhereItIsTheSameAndNamedWhereItIsNot) {
   Served source, eu;
   push_same_moved_and_new(source, eu);
   // As ECR and Harbor do: no tag that exists may be put, be it with the digest that it has.
-  FaultProxy immutable(eu.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy immutable(eu.port(), [](const Asked& asked) -> std::optional<std::string> {
     const bool known = asked.is("PUT", "/manifests/same") || asked.is("PUT", "/manifests/moved");
     if (!known) return std::nullopt;
     return BadRegistry::error("400 Bad Request", "TAG_INVALID",
@@ -103,7 +103,7 @@ TEST_F(BadJobs, AnImmutableTagIsFineWhereItIsTheSameAndNamedWhereItIsNot) {
 TEST_F(BadJobs, ACatalogThatIsRefusedWhereRepositoriesAreNot) {
   Served source, eu;
   push_image(source, "team/app", "v1", 1);
-  FaultProxy closed(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy closed(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (!asked.is("GET", "/v2/_catalog")) return std::nullopt;
     return BadRegistry::error("401 Unauthorized", "UNAUTHORIZED", "the catalog is for admins");
   });
@@ -124,7 +124,7 @@ TEST_F(BadJobs, AMissingEcrRepositoryIsNamedWithTheCommandThatMakesIt) {
   Served source, eu;
   push_image(source, "team/app", "v1", 1);
   push_image(source, "team/tools", "v1", 2);
-  FaultProxy ecr(eu.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy ecr(eu.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (asked.path().find("/team/app/") == std::string::npos) return std::nullopt;
     return BadRegistry::error("404 Not Found", "NAME_UNKNOWN",
                               "The repository with name 'team/app' does not exist in the registry "

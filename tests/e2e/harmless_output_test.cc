@@ -47,7 +47,7 @@ TEST_F(HarmlessOutput, ErrorsOfRegistriesAreOneLineOfPlainText) {
   Served source, eu;
   push_image(source, "app", "v1", 1);
   for (const auto& [what, bytes] : answers) {
-    FaultProxy evil(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
+    AnsweringProxy evil(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
       if (!asked.is("GET", "/manifests/") && !asked.is("HEAD", "/manifests/")) return std::nullopt;
       return bytes;
     });
@@ -61,7 +61,7 @@ TEST_F(HarmlessOutput, ErrorsOfRegistriesAreOneLineOfPlainText) {
 TEST_F(HarmlessOutput, ListsOfNamesAreOneLineOfPlainText) {
   Served source, eu;
   push_image(source, "app", "v1", 1);
-  FaultProxy evil(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy evil(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (asked.path().ends_with("/tags/list")) {
       return BadRegistry::answer("200 OK", "Content-Type: application/json\r\n",
                                  R"({"name":"app","tags":["v1",")" + kJson + R"("]})");
@@ -89,7 +89,7 @@ TEST_F(HarmlessOutput, WhatManifestsSayOfThemselvesIsPlainText) {
       R"(image.title":")" +
       kJson + R"("}}],"annotations":{"title":")" + kJson + R"("}})";
   Served source;
-  FaultProxy evil(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy evil(source.port(), [&](const Asked& asked) -> std::optional<std::string> {
     if (asked.path().find("/manifests/v1") == std::string::npos) return std::nullopt;
     return BadRegistry::answer("200 OK",
                                "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n"

@@ -59,7 +59,7 @@ TEST_F(ReportSchema, OfPassesWithAllKindsOfEnds) {
   push_image(source, "app", "new", 3);
   push_image(eu, "app", "same", 1);
   push_image(eu, "app", "kept", 9);
-  FaultProxy lying(source.port(), [](const Asked& asked) -> std::optional<std::string> {
+  AnsweringProxy lying(source.port(), [](const Asked& asked) -> std::optional<std::string> {
     if (asked.path().find("/manifests/new") == std::string::npos) return std::nullopt;
     return BadRegistry::error("404 Not Found", "MANIFEST_UNKNOWN");
   });

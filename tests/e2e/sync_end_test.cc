@@ -69,10 +69,10 @@ class SyncEnd : public SyncRig {
   Served source_, target_;
   Door door_;
   // Layers are given when the door is open.
-  FaultProxy held_{source_.port(), [this](const Asked& asked) -> std::optional<std::string> {
-                     if (asked.is("GET", "/blobs/")) door_.pass();
-                     return std::nullopt;
-                   }};
+  AnsweringProxy held_{source_.port(), [this](const Asked& asked) -> std::optional<std::string> {
+                         if (asked.is("GET", "/blobs/")) door_.pass();
+                         return std::nullopt;
+                       }};
 };
 
 TEST_F(SyncEnd, TimeThatIsUpEndsCleanlyAndTheNextPassDoesTheRest) {

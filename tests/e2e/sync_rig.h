@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "e2e/fault_proxy.h"
+#include "e2e/answering_proxy.h"
 #include "support/json_schema.h"
 
 namespace transship::e2e {
 
-/// Passes between `serve` registries, some behind a FaultProxy: what tests of bad input share.
+/// Passes between `serve` registries, some behind an AnsweringProxy: what tests of bad input share.
 class SyncRig : public ::testing::Test {
  protected:
-  using Fault = FaultProxy::Fault;
+  using Fault = AnsweringProxy::Fault;
 
   static TestContent image(const std::string& tag, std::uint64_t seed) {
     return test::make_image({.tag = tag, .layers = 2, .layer_bytes = 3'000, .seed = seed});

@@ -21,11 +21,11 @@ namespace transship::e2e {
 /// that is well but for one thing, or from one moment on.
 ///
 /// Plain HTTP, one request per connection to the registry. Several threads ask `Fault`.
-class FaultProxy {
+class AnsweringProxy {
  public:
   using Fault = BadRegistry::Fault;
 
-  FaultProxy(std::uint16_t to, Fault fault)
+  AnsweringProxy(std::uint16_t to, Fault fault)
       : to_(to), fault_(std::move(fault)), server_([this](test::RawConnection& c) { serve(c); }) {}
 
   std::string host() const { return server_.host(); }
