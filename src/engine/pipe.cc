@@ -173,7 +173,7 @@ Error Pipe::failure() const {
   if (failure_) return *failure_;
   if (state_ == State::kWrongHash) {
     return Error{.code = Errc::kDigestMismatch,
-                 .message = blob_.digest.to_string() + ": wrong bytes",
+                 .message = blob_.digest.to_string() + ": " + wrong_,
                  .retryable = true,
                  .side = Side::kSource};
   }

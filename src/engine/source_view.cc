@@ -50,8 +50,12 @@ class Collector final : public BodySink {
 Task<Result<std::string>> collect(oci::SourceRepository* source, oci::Descriptor blob) {
   Collector sink(co_await current_executor(), blob.size);
   TS_CO_TRY(co_await source->blob(blob, {.first = 0, .length = blob.size}, sink));
-  if (oci::digest_of(sink.text, blob.digest.algorithm()) != blob.digest) {
-    co_return fail(Errc::kDigestMismatch, "the bytes are not what the digest says");
+  if (const auto found = oci::digest_of(sink.text, blob.digest.algorithm()); found != blob.digest) {
+    // Damaged on the way, or for good: asking again tells.
+    co_return std::unexpected(
+        Error{.code = Errc::kDigestMismatch,
+              .message = fmt::format("the bytes have the digest {}", found.to_string()),
+              .retryable = true});
   }
   co_return std::move(sink.text);
 }

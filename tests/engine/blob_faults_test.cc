@@ -100,6 +100,19 @@ TEST(BlobFaults, WrongBytesOnceAreReadAgainAndNeverCommitted) {
   }
 }
 
+TEST(BlobFaults, OtherWrongBytesEachTimeAreReadUntilTheyAreRight) {
+  BlobWorld world(2);
+  for (auto& target : world.targets) target->options.verifies_blobs = false;
+  const auto blob = world.add(random_bytes(300'000));
+  for (std::uint64_t at = 0; at < 5; ++at) {
+    world.source.inject(
+        {.step = Step::kBlobGet, .kind = Fault::Kind::kCorrupt, .after = 1000 * at});
+  }
+  world.transfer(blob);
+  world.expect_all_arrived(blob);
+  EXPECT_EQ(world.source.calls(Step::kBlobGet), 6U);
+}
+
 TEST(BlobFaults, WrongBytesAlwaysAreACorruptSource) {
   BlobWorld world(2);
   for (auto& target : world.targets) target->options.verifies_blobs = false;

@@ -139,6 +139,14 @@ TEST_F(PlatformFilter, ASingleImageIsCheckedByItsConfig) {
   EXPECT_EQ(copied()->digest, amd.digest);
 }
 
+TEST_F(PlatformFilter, AConfigThatWasSpoiledOnItsWayIsReadAgain) {
+  source.tag("v1", amd.digest);
+  source_store.inject({.step = Step::kBlobGet, .kind = Fault::Kind::kCorrupt, .times = 2});
+  wish("linux/amd64");
+  const engine::Report report = copy("v1");
+  EXPECT_TRUE(report.ok()) << why(report);
+}
+
 TEST_F(PlatformFilter, WhatIsNoImageHasNoPlatform) {
   const oci::Manifest chart = add_image(
       source, {.layers = {"chart"}, .config_type = "application/vnd.cncf.helm.config.v1+json"},

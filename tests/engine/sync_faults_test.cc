@@ -30,7 +30,8 @@ TEST_F(SyncFaultsTest, ATargetThatIsDownFromTheStartDoesNotHoldTheOthers) {
   EXPECT_EQ(last.target, "us.example");
   EXPECT_NE(last.error->describe().find("given up"), std::string::npos) << last.error->describe();
   // Given up after those that were begun at once: the rest of the eighty are not asked for.
-  EXPECT_LT(us.log.size(), 6U * engine::SyncOptions{}.repositories_in_flight + 30);
+  EXPECT_LT(us.log.size(),
+            2 * engine_options.max_attempts * engine::SyncOptions{}.repositories_in_flight + 60);
 }
 
 TEST_F(SyncFaultsTest, ATargetThatDiesInTheMiddleIsLeftAndTheNextPassMakesItGood) {
