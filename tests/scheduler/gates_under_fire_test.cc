@@ -225,6 +225,33 @@ TEST_P(GatesWeather, APassUnderRefusalsAtRandomTakesWhatItsRetriesTake) {
   }
 }
 
+// A registry or a proxy before it that is a little broken takes at least half of what it would
+// take if each refusal held back the refused request alone.
+TEST_P(GatesWeather, AFewRefusalsAtRandomHardlySlow) {
+  struct Few {
+    int latency;
+    unsigned percent;
+    unsigned length;
+  };
+  for (const Few& few : {Few{30, 1, 20}, Few{100, 2, 20}, Few{100, 5, 60}}) {
+    for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+      Fire fire;
+      LimitedServer server(fire.clock, {.per_second = 1e9}, GetParam().retry_after, seed);
+      server.refused_by_chance = few.percent;
+      server.chance_status = GetParam().status;
+      server.latency = std::chrono::milliseconds(few.latency);
+      ASSERT_TRUE(fire.run(server, 1, seconds(few.length)));
+      // 128 at once, each of which waits a second when it is refused; and what a window is for.
+      const double could = std::min(5000.0, 128 / (1.1e-3 * few.latency + few.percent / 100.0));
+      const double took = double(server.sum(0, 0, few.length).taken) / few.length;
+      std::printf("%u %% answered %d at random%s, %d ms, seed %llu: %.0f/s of %.0f/s\n",
+                  few.percent, GetParam().status, GetParam().retry_after ? " with Retry-After" : "",
+                  few.latency, (unsigned long long)seed, took, could);
+      EXPECT_GT(took, could / 2);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Refusals, GatesWeather,
                          testing::Values(Weather{429, false}, Weather{429, true},
                                          Weather{503, false}, Weather{503, true}));
