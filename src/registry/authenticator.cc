@@ -30,6 +30,14 @@ std::string basic_header(const Credential& who) {
   return "Basic " + base64_encode(who.user + ":" + who.password);
 }
 
+namespace {
+
+bool will_do(const Token& token, const Need& need, Clock::time_point now) {
+  return need.long_body ? token.usable_for_body(now) : token.usable(now);
+}
+
+}  // namespace
+
 /// A token for one set of scopes, and those who wait for it.
 struct Authenticator::Slot {
   explicit Slot(Executor executor) : changed(std::move(executor)) {}
@@ -98,6 +106,18 @@ Task<Result<Grant>> Authenticator::basic(const Need& need) {
   co_return Grant{.header = basic_header(*who), .asked = {}, .fresh = true};
 }
 
+bool Authenticator::still_good(const Need& need, Grant& grant) const {
+  if (!challenge_ || challenge_->kind == ChosenChallenge::Kind::kBasic) return true;
+  const ScopeSet scopes = widened(need.scopes);
+  const auto found = slots_.find(scopes.key());
+  if (found == slots_.end() || !found->second->token) return false;
+  const Token& token = *found->second->token;
+  if (!will_do(token, need, time_.now())) return false;
+  const std::string header = "Bearer " + token.value;
+  if (header != grant.header) grant = {.header = header, .asked = scopes, .fresh = false};
+  return true;
+}
+
 ScopeSet Authenticator::widened(const ScopeSet& scopes) const {
   const auto found = wider_.find(scopes.key());
   return found == wider_.end() ? scopes : found->second;
@@ -125,8 +145,7 @@ Task<Result<Grant>> Authenticator::bearer(const Need& need) {
   const std::uint64_t fetches_before = slot->fetches;
   while (true) {
     const auto now = time_.now();
-    if (slot->token &&
-        (need.long_body ? slot->token->usable_for_body(now) : slot->token->usable(now))) {
+    if (slot->token && will_do(*slot->token, need, now)) {
       co_return Grant{.header = "Bearer " + slot->token->value,
                       .asked = scopes,
                       .fresh = slot->fetches > fetches_before};
@@ -141,7 +160,7 @@ Task<Result<Grant>> Authenticator::bearer(const Need& need) {
       co_return std::unexpected(*slot->failure);
     }
     slot->fetching = true;
-    Result<Token> token = co_await fetch(scopes, need.repository);
+    Result<Token> token = co_await fetch(need, scopes);
     slot->fetching = false;
     slot->failure.reset();
     // A leader that was cancelled says nothing about the token: the next in line asks.
@@ -159,8 +178,8 @@ Task<Result<Grant>> Authenticator::bearer(const Need& need) {
   }
 }
 
-Task<Result<Token>> Authenticator::fetch(ScopeSet scopes, std::string repository) {
-  TS_CO_TRY(auto who, co_await credential(std::move(repository)));
+Task<Result<Token>> Authenticator::fetch(const Need& need, const ScopeSet& scopes) {
+  TS_CO_TRY(auto who, co_await credential(need.repository));
   if (who && !who->registry_token.empty()) {
     Token ready;
     ready.value = who->registry_token;
@@ -168,7 +187,7 @@ Task<Result<Token>> Authenticator::fetch(ScopeSet scopes, std::string repository
     ready.lifetime = std::chrono::hours(1);
     co_return ready;
   }
-  Result<Token> token = co_await ask_issuer(scopes, who);
+  Result<Token> token = co_await ask_issuer(need, scopes, who);
   if (!token && token.error().code == Errc::kUnauthorized && who) credentials_.refused(host_);
   if (!token) {
     co_return std::unexpected(
@@ -182,7 +201,7 @@ Task<Result<Token>> Authenticator::fetch(ScopeSet scopes, std::string repository
   co_return token;
 }
 
-Task<Result<Token>> Authenticator::ask_issuer(const ScopeSet& scopes,
+Task<Result<Token>> Authenticator::ask_issuer(const Need& need, const ScopeSet& scopes,
                                               const std::optional<Credential>& who) {
   const RealmPolicy policy{.registry_host = host_name(host_),
                            .registry_plain = plain_,
@@ -190,11 +209,16 @@ Task<Result<Token>> Authenticator::ask_issuer(const ScopeSet& scopes,
                            .trusted = options_.trusted_realms};
   TS_CO_TRY(const auto realm, check_realm(challenge_->realm, policy));
   const bool identity = who && !who->identity_token.empty();
+  const auto count = [&need] {
+    if (need.issuer_requests != nullptr) ++*need.issuer_requests;
+  };
+  count();
   Result<Response> answer =
       identity ? co_await ask_post(realm, scopes, *who) : co_await ask_get(realm, scopes, who);
   if (!answer) co_return std::unexpected(answer.error());
   if (!identity && who &&
       (answer->status == 404 || answer->status == 405 || answer->status == 501)) {
+    count();
     answer = co_await ask_post(realm, scopes, *who);
     if (!answer) co_return std::unexpected(answer.error());
   }
@@ -221,7 +245,6 @@ Task<Result<Response>> Authenticator::ask_get(const transport::Url& realm, const
   if (who) request.headers.set("Authorization", basic_header(*who));
   request.max_body = options_.token_bytes;
   request.first_byte_timeout = options_.metadata_timeout;
-  ++token_requests_;
   co_return co_await http_.send(std::move(request));
 }
 
@@ -240,7 +263,6 @@ Task<Result<Response>> Authenticator::ask_post(const transport::Url& realm, cons
   request.first_byte_timeout = options_.metadata_timeout;
   // The body is a secret: a redirect would carry it elsewhere.
   request.follow_redirects = false;
-  ++token_requests_;
   co_return co_await http_.send(std::move(request));
 }
 

@@ -26,6 +26,7 @@ struct Need {
   std::string repository;  ///< "" for what belongs to none.
   /// Its body cannot be sent again: only a token that is far from its end will do.
   bool long_body = false;
+  std::uint64_t* issuer_requests = nullptr;  ///< Where those are counted that were made for it.
 };
 
 /// What a request is sent with.
@@ -50,6 +51,9 @@ class Authenticator {
 
   /// The header for a request; asks a token where none at hand will do.
   Task<Result<Grant>> authorize(Need need);
+  /// Whether `grant` will do now, or a newer one that is at hand, which then takes its place; else
+  /// `authorize` gives a new one.
+  bool still_good(const Need& need, Grant& grant) const;
 
   /// After a 401: takes in its challenge. Success: `authorize` may now give something better, so
   /// send once more. kUnauthorized: it will not.
@@ -59,15 +63,15 @@ class Authenticator {
   bool challenged() const { return challenge_.has_value(); }
   /// Where its tokens come from, once that is known.
   std::optional<transport::Url> token_server() const;
-  std::uint64_t token_requests() const { return token_requests_; }
 
  private:
   struct Slot;
 
   Task<Result<Grant>> basic(const Need& need);
   Task<Result<Grant>> bearer(const Need& need);
-  Task<Result<Token>> fetch(ScopeSet scopes, std::string repository);
-  Task<Result<Token>> ask_issuer(const ScopeSet& scopes, const std::optional<Credential>& who);
+  Task<Result<Token>> fetch(const Need& need, const ScopeSet& scopes);
+  Task<Result<Token>> ask_issuer(const Need& need, const ScopeSet& scopes,
+                                 const std::optional<Credential>& who);
   Task<Result<transport::Response>> ask_get(const transport::Url& realm, const ScopeSet& scopes,
                                             const std::optional<Credential>& who);
   Task<Result<transport::Response>> ask_post(const transport::Url& realm, const ScopeSet& scopes,
@@ -89,7 +93,6 @@ class Authenticator {
   std::unordered_map<std::string, std::shared_ptr<Slot>> slots_;
   /// An identity token and the newer one that its issuer gave for it.
   std::pair<std::string, std::string> renewed_identity_;
-  std::uint64_t token_requests_ = 0;
 };
 
 }  // namespace transship::registry

@@ -50,6 +50,38 @@ Host::Host(transport::HttpClient& http, CredentialSource& credentials, TimeSourc
   if (const Profile* named = profile_by_name(options_.profile)) profile_ = named;
 }
 
+/// What one request is sent with: taken when it is admitted, as waiting may last longer than a
+/// token lives.
+class Host::Admitted final : public transport::Authorization {
+ public:
+  Admitted(Host& host, const Call& call) : host_(host), call_(call) {}
+
+  bool ready() override { return host_.authenticator_.still_good(need(), grant_); }
+  Task<Result<void>> renew() override {
+    std::uint64_t tokens = 0;
+    Need wanted = need();
+    wanted.issuer_requests = &tokens;
+    Result<Grant> granted = co_await host_.authenticator_.authorize(std::move(wanted));
+    host_.count(call_, &oci::RequestCounts::token, tokens);
+    if (!granted) co_return std::unexpected(std::move(granted).error());
+    grant_ = std::move(*granted);
+    co_return Result<void>{};
+  }
+  std::string value() const override { return grant_.header; }
+  const Grant& grant() const { return grant_; }
+
+ private:
+  Need need() const {
+    return {.scopes = call_.scopes,
+            .repository = call_.repository,
+            .long_body = call_.source != nullptr};
+  }
+
+  Host& host_;
+  const Call& call_;
+  Grant grant_;
+};
+
 Url Host::url(std::string_view target) const {
   const std::string text =
       fmt::format("{}://{}{}", plain_ ? "http" : "https", api_host(name_), target);
@@ -71,13 +103,16 @@ void Host::count(const Call& call, std::uint64_t oci::RequestCounts::* kind, std
   if (call.counts != nullptr) call.counts->*kind += n;
 }
 
-Request Host::make_request(Call& call, const std::string& authorization) const {
+Request Host::make_request(Call& call, transport::Authorization* right) const {
   Request request;
   request.method = call.method;
   request.url = call.url ? *call.url : url(call.target);
   request.headers = call.headers;
   if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
-  if (!authorization.empty()) request.headers.set("Authorization", authorization);
+  request.authorization = right;
+  if (call.authorization && !call.authorization->empty()) {
+    request.headers.set("Authorization", *call.authorization);
+  }
   request.request_class = call.request_class;
   request.channel = call.channel;
   request.body = call.body;
@@ -124,21 +159,13 @@ Task<Result<std::string>> Host::basic_for_api(std::string repository) {
 }
 
 Task<Result<Response>> Host::authorized(Call& call) {
-  if (call.authorization) co_return co_await once(call, *call.authorization);
+  if (call.authorization) co_return co_await once(call, nullptr);
   constexpr int kMaxSends = 3;  // Bare; with a token; with a token of the challenge's scope.
   for (int sends = 1;; ++sends) {
-    Grant grant;
-    if (own(call)) {
-      const std::uint64_t tokens = authenticator_.token_requests();
-      Result<Grant> granted =
-          co_await authenticator_.authorize({.scopes = call.scopes,
-                                             .repository = call.repository,
-                                             .long_body = call.source != nullptr});
-      count(call, &oci::RequestCounts::token, authenticator_.token_requests() - tokens);
-      if (!granted) co_return std::unexpected(granted.error());
-      grant = std::move(*granted);
-    }
-    TS_CO_TRY(Response response, co_await once(call, grant.header));
+    Admitted right(*this, call);
+    // Before it waits for leave: most tokens outlive that.
+    if (own(call)) TS_CO_TRY(co_await right.renew());
+    TS_CO_TRY(Response response, co_await once(call, own(call) ? &right : nullptr));
     if (profile_->name == "generic" && options_.profile.empty()) {
       if (const Profile* better = profile_from_answer(response)) profile_ = better;
     }
@@ -154,8 +181,8 @@ Task<Result<Response>> Host::authorized(Call& call) {
       challenges.emplace_back(header);
     }
     Result<void> again = co_await authenticator_.refused(
-        {.scopes = call.scopes, .repository = call.repository, .long_body = false},
-        std::move(grant), std::move(challenges));
+        {.scopes = call.scopes, .repository = call.repository, .long_body = false}, right.grant(),
+        std::move(challenges));
     if (again && sends == kMaxSends) {
       again = std::unexpected(http_error(response, time_.wall()));
     }
@@ -171,21 +198,21 @@ Task<Result<Response>> Host::authorized(Call& call) {
   }
 }
 
-Task<Result<Response>> Host::once(Call& call, const std::string& authorization) {
+Task<Result<Response>> Host::once(Call& call, transport::Authorization* right) {
   if (loopback_ && options_.tls == Tls::kAuto && contact_ != Contact::kMade && !call.url) {
-    co_return co_await probe_schemes(call, authorization);
+    co_return co_await probe_schemes(call, right);
   }
   count(call, call.kind, 1);
-  co_return co_await http_.send(make_request(call, authorization));
+  co_return co_await http_.send(make_request(call, right));
 }
 
-Task<Result<Response>> Host::probe_schemes(Call& call, const std::string& authorization) {
+Task<Result<Response>> Host::probe_schemes(Call& call, transport::Authorization* right) {
   count(call, call.kind, 1);
-  if (plain_) co_return co_await http_.send(make_request(call, authorization));
-  Result<Response> secure = co_await http_.send(make_request(call, authorization));
+  if (plain_) co_return co_await http_.send(make_request(call, right));
+  Result<Response> secure = co_await http_.send(make_request(call, right));
   if (secure || !transport::answered_plain_http(secure.error())) co_return secure;
   plain_ = true;
-  Result<Response> plain = co_await http_.send(make_request(call, authorization));
+  Result<Response> plain = co_await http_.send(make_request(call, right));
   if (plain && !answers_other_scheme(*plain)) {
     log_debug("{}: no TLS there, plain HTTP on loopback", name_);
     co_return plain;

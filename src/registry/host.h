@@ -80,9 +80,10 @@ class Host {
 
   Task<Result<transport::Response>> first_contact(Call& call);
   Task<Result<transport::Response>> authorized(Call& call);
-  Task<Result<transport::Response>> once(Call& call, const std::string& authorization);
-  Task<Result<transport::Response>> probe_schemes(Call& call, const std::string& authorization);
-  transport::Request make_request(Call& call, const std::string& authorization) const;
+  class Admitted;
+  Task<Result<transport::Response>> once(Call& call, transport::Authorization* right);
+  Task<Result<transport::Response>> probe_schemes(Call& call, transport::Authorization* right);
+  transport::Request make_request(Call& call, transport::Authorization* right) const;
   bool own(const Call& call) const;
   void count(const Call& call, std::uint64_t oci::RequestCounts::* kind, std::uint64_t n);
 

@@ -74,7 +74,10 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     }
     const auto when = std::max(h.paused_until, lane.rate.next(now));
     if (when > now) return Hold{when, &Figures::rate_limit};
-    if (h.in_flight >= h.most || lane.in_flight >= lane.window.limit() || h.left_to_other(lane)) {
+    // A token that somebody keeps a place for takes that place.
+    const bool token = &lane == &h.lanes[static_cast<std::size_t>(RequestClass::kToken)];
+    const std::size_t connections = token ? h.in_flight - h.renewing : h.in_flight;
+    if (connections >= h.most || lane.in_flight >= lane.window.limit() || h.left_to_other(lane)) {
       return Hold{Clock::time_point::max(), &Figures::window};
     }
     return std::nullopt;
@@ -85,6 +88,23 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     for (Lane& lane : h.lanes) {
       if (!lane.waiters.empty()) lane.next()->woken.notify_all();
     }
+  }
+
+  // Out of the line, so that others go on, and back to where it stood in it. It keeps its place
+  // among those in flight: else all that wait with old tokens would renew them for one place.
+  Task<Result<void>> renew(Host& h, Lane& lane, Waiter& self, transport::Readiness& what) {
+    lane.waiters.erase(&self);
+    ++h.in_flight;
+    ++h.renewing;
+    ++lane.in_flight;
+    wake(h);
+    Result<void> renewed = co_await what.renew();
+    --h.in_flight;
+    --h.renewing;
+    --lane.in_flight;
+    lane.waiters.insert(&self);
+    wake(h);
+    co_return renewed;
   }
 
   // The whole host is held up: what its other classes may do is not known either.
@@ -222,7 +242,8 @@ void Gates::begin_pass() {
 }
 
 Task<Result<std::unique_ptr<Permit>>> Gates::admit(std::string host, RequestClass request_class,
-                                                   std::uint64_t bytes) {
+                                                   std::uint64_t bytes,
+                                                   transport::Readiness* readiness) {
   const bool body = bytes >= state_->options.body_bytes;
   const std::size_t body_lane =
       request_class == RequestClass::kWrite ? kBodyWriteLane : kBodyReadLane;
@@ -242,7 +263,11 @@ Task<Result<std::unique_ptr<Permit>>> Gates::admit(std::string host, RequestClas
     }
     const bool first = lane.next() == &self;
     const auto held = state_->hold(h, lane);
-    if (first && !held) break;
+    if (first && !held) {
+      if (readiness == nullptr || readiness->ready()) break;
+      waited = co_await state_->renew(h, lane, self, *readiness);
+      continue;
+    }
     if (!first || held->until == Clock::time_point::max()) {
       waited = co_await self.woken.wait();
     } else {

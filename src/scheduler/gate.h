@@ -21,9 +21,9 @@ class Gates final : public transport::Admission {
   Gates(Executor control, TimeSource& time, Options options);
   ~Gates() override;
 
-  Task<Result<std::unique_ptr<transport::Permit>>> admit(std::string host,
-                                                         transport::RequestClass request_class,
-                                                         std::uint64_t bytes) override;
+  Task<Result<std::unique_ptr<transport::Permit>>> admit(
+      std::string host, transport::RequestClass request_class, std::uint64_t bytes,
+      transport::Readiness* readiness = nullptr) override;
 
   /// Hosts that were given up are tried once more.
   void begin_pass();

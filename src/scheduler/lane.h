@@ -107,6 +107,7 @@ struct Host {
   std::size_t most;  ///< All classes together.
   std::chrono::milliseconds max_retry_after;
   std::size_t in_flight = 0;
+  std::size_t renewing = 0;  ///< Of these: they keep their place, and have no connection yet.
   Clock::time_point paused_until{};
   Breaker breaker;
   RetryBudget retries;

@@ -36,6 +36,16 @@ struct Verdict {
   bool host_down = false;            ///< It is not this request: the whole host fails.
 };
 
+/// What a request needs in the moment in which it leaves, and what may go stale while it waits for
+/// leave: a token.
+class Readiness {
+ public:
+  virtual ~Readiness() = default;
+  virtual bool ready() = 0;
+  /// After a success it is ready. May itself send requests to the same host.
+  virtual Task<Result<void>> renew() = 0;
+};
+
 /// Leave to send one request; held until its last byte.
 class Permit {
  public:
@@ -50,10 +60,12 @@ class Admission {
  public:
   virtual ~Admission() = default;
   /// Waits until one more request of this class may go to `host` ("host:port"). `bytes`: the body
-  /// to be moved, either way, as far as known. kCancelled when the caller's group is cancelled; an
-  /// error that is not retryable when the host was given up.
+  /// to be moved, either way, as far as known. `readiness`: asked when it is the request's turn,
+  /// and renewed then where it has to be; its errors are passed on. kCancelled when the caller's
+  /// group is cancelled; an error that is not retryable when the host was given up.
   virtual Task<Result<std::unique_ptr<Permit>>> admit(std::string host, RequestClass request_class,
-                                                      std::uint64_t bytes) = 0;
+                                                      std::uint64_t bytes,
+                                                      Readiness* readiness = nullptr) = 0;
 };
 
 }  // namespace transship::transport

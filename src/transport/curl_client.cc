@@ -110,10 +110,16 @@ class Client final : public CurlClient {
   Task<Result<Response>> one_hop(Hops& hops) {
     TS_CO_TRY(TransferSpec spec, specify(hops));
     const std::string host = host_port(hops.url);
+    Authorization* const authorization = hops.redirected ? nullptr : hops.request.authorization;
     if (!hops.permit) {
       TS_CO_TRY(hops.permit, co_await admission_.admit(host, hops.request.request_class,
-                                                       bytes_of(hops.request)));
+                                                       bytes_of(hops.request), authorization));
     }
+    if (authorization != nullptr) {
+      const std::string value = authorization->value();
+      if (!value.empty()) hops.headers.set("Authorization", value);
+    }
+    spec.headers = hops.headers;
     TS_CO_TRY(co_await greet_first(hops.url, spec.tls));
     const bool http2 = spec.http2;
     const std::size_t shard = shard_of(hops.request);
@@ -140,7 +146,6 @@ class Client final : public CurlClient {
     TransferSpec spec;
     spec.request = &hops.request;
     spec.url = url;
-    spec.headers = hops.headers;
     spec.proxy = proxy_for(proxies_, url);
     spec.addresses = hops.rule;
     spec.known_host = answered_.contains(host_port(url));

@@ -54,12 +54,21 @@ struct Response {
   bool host_down = false;  ///< Not this request: the whole host fails.
 };
 
+/// The value of a request's Authorization header, as it is when the request leaves.
+class Authorization : public Readiness {
+ public:
+  /// "": none. A secret.
+  virtual std::string value() const = 0;
+};
+
 struct Request {
   Method method = Method::kGet;
   Url url;
   Headers headers;
   RequestClass request_class = RequestClass::kRead;
   Channel channel = Channel::kMetadata;
+  /// Lives until `send` returns.
+  Authorization* authorization = nullptr;
 
   /// A small body, or nothing.
   std::string body;

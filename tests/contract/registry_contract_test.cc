@@ -15,7 +15,8 @@ namespace {
 class OpenAdmission final : public transport::Admission {
  public:
   Task<Result<std::unique_ptr<transport::Permit>>> admit(std::string, transport::RequestClass,
-                                                         std::uint64_t) override {
+                                                         std::uint64_t,
+                                                         transport::Readiness*) override {
     struct Open final : transport::Permit {
       transport::Verdict report(const transport::Outcome&) override { return {}; }
     };

@@ -153,6 +153,58 @@ TEST(Authentication, ATokenIsRenewedBeforeItExpires) {
   });
 }
 
+TEST(Authentication, ATokenThatExpiresWhileItsRequestWaitsForLeaveIsRenewed) {
+  Rig rig;
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
+  guard_with_tokens(rig);
+  rig.issue_tokens();
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository(Access::kPull);
+    TS_CO_TRY(co_await repo->manifest(tag()));
+    rig.http.forget();
+    rig.http.while_waiting = [&] {
+      rig.http.while_waiting = nullptr;
+      rig.clock.advance(std::chrono::seconds(400));
+    };
+    TS_CO_TRY(co_await repo->manifest(tag()));
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(rig.issued, 2);
+  EXPECT_EQ(rig.registry->counts().token, 2U);
+  ASSERT_EQ(rig.http.sent().size(), 2U) << "a new token, and nothing that is refused";
+  EXPECT_EQ(rig.http.sent()[1].header("Authorization"), "Bearer token-2");
+}
+
+TEST(Authentication, ANewerTokenAtHandIsTakenWhenTheRequestLeaves) {
+  Rig rig;
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
+  guard_with_tokens(rig);
+  rig.issue_tokens();
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository(Access::kPull);
+    TS_CO_TRY(co_await repo->manifest(tag()));
+    TaskGroup group(co_await current_executor());
+    const auto one = [](oci::TargetRepository& r) -> Task<Result<void>> {
+      TS_CO_TRY(co_await r.manifest(tag()));
+      co_return Result<void>{};
+    };
+    // The first of them waits for long, and all the others with it.
+    rig.http.while_waiting = [&] {
+      rig.http.while_waiting = nullptr;
+      rig.clock.advance(std::chrono::seconds(400));
+    };
+    for (int i = 0; i < 50; ++i) group.spawn(one(*repo));
+    co_return co_await group.join();
+  });
+  EXPECT_EQ(rig.issued, 2);
+  EXPECT_EQ(rig.registry->counts().token, 2U) << "counted once, however many waited for it";
+  for (const auto& each : rig.http.sent()) {
+    if (each.url.path() == "/token") continue;
+    EXPECT_THAT(each.header("Authorization"),
+                testing::AnyOf("", "Bearer token-1", "Bearer token-2"));
+  }
+}
+
 TEST(Authentication, A401InMidRunGetsANewTokenOnce) {
   Rig rig;
   std::string good = "Bearer token-1";

@@ -329,5 +329,100 @@ TEST_F(GateTest, CancellingAWaiterLetsTheNextOneGo) {
   EXPECT_EQ(log_, std::vector<std::string>{"next"});
 }
 
+// A token that is good for so long after it was renewed; renewing it asks the same host.
+struct ShortToken final : transport::Readiness {
+  ShortToken(Gates& g, test::FakeClock& c, milliseconds life) : gates(g), clock(c), lasts(life) {}
+  bool ready() override { return clock.now() < until; }
+  Task<Result<void>> renew() override {
+    ++renewals;
+    TS_CO_TRY(const auto permit, co_await gates.admit("host:443", RequestClass::kToken, 0));
+    TS_CO_TRY(co_await clock.sleep_until(clock.now() + milliseconds(20)));
+    if (fails) co_return fail(Errc::kUnauthorized, "refused");
+    until = clock.now() + lasts;
+    co_return Result<void>{};
+  }
+  Gates& gates;
+  test::FakeClock& clock;
+  milliseconds lasts;
+  Clock::time_point until{};
+  int renewals = 0;
+  bool fails = false;
+};
+
+// Each with a token of its own, each of which would be renewed again if it lost its turn to others.
+TEST_F(GateTest, WhatGoesStaleInTheLineIsRenewedWhenItsTurnComes) {
+  for (const std::size_t limit : {1U, 4U}) {
+    Gates gates = make({.max_connections = limit});
+    std::vector<std::unique_ptr<ShortToken>> tokens;
+    std::vector<int> order;
+    most_ = 0;
+    const auto result = run([&]() -> Task<Result<void>> {
+      TaskGroup group(shards_.control());
+      for (int i = 0; i < 40; ++i) {
+        tokens.push_back(std::make_unique<ShortToken>(gates, clock_, milliseconds(150)));
+        // Good for those at the head alone.
+        tokens.back()->until = clock_.now() + milliseconds(150);
+        group.spawn([](GateTest* test, Gates* g, ShortToken* token, std::vector<int>* out,
+                       int turn) -> Task<Result<void>> {
+          TS_CO_TRY(const auto permit,
+                    co_await g->admit("host:443", RequestClass::kRead, 0, token));
+          EXPECT_TRUE(token->ready());
+          out->push_back(turn);
+          test->most_ = std::max(test->most_, ++test->in_flight_);
+          (void)co_await test->clock_.sleep_until(test->clock_.now() + milliseconds(100));
+          --test->in_flight_;
+          permit->report(kOk);
+          co_return Result<void>{};
+        }(this, &gates, tokens.back().get(), &order, i));
+      }
+      co_return co_await group.join();
+    });
+    EXPECT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(std::ranges::is_sorted(order));
+    EXPECT_EQ(order.size(), 40U);
+    EXPECT_LE(most_, limit);
+    int renewals = 0;
+    for (const auto& token : tokens) renewals += token->renewals;
+    EXPECT_GE(renewals, 40 - 2 * static_cast<int>(limit));
+    EXPECT_LE(renewals, 40);
+  }
+}
+
+TEST_F(GateTest, WhoIsReadyGoesPastWhoRenews) {
+  Gates gates = make({.max_connections = 3});
+  ShortToken slow(gates, clock_, milliseconds(150));
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control());
+    group.spawn([](GateTest* test, Gates* g, ShortToken* token) -> Task<Result<void>> {
+      TS_CO_TRY(const auto permit, co_await g->admit("host:443", RequestClass::kRead, 0, token));
+      test->log_.push_back("renewed");
+      co_return Result<void>{};
+    }(this, &gates, &slow));
+    group.spawn(request(gates, RequestClass::kRead, 0, milliseconds(1), kOk, "ready"));
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  EXPECT_EQ(log_, (std::vector<std::string>{"ready", "renewed"}));
+}
+
+TEST_F(GateTest, ARenewalThatFailsIsTheRequestsOwnFailure) {
+  Gates gates = make({.max_connections = 1});
+  ShortToken bad(gates, clock_, milliseconds(150));
+  bad.fails = true;
+  const auto result = run([&]() -> Task<Result<void>> {
+    TaskGroup group(shards_.control());
+    group.spawn([](Gates* g, ShortToken* token) -> Task<Result<void>> {
+      const auto permit = co_await g->admit("host:443", RequestClass::kRead, 0, token);
+      EXPECT_FALSE(permit);
+      EXPECT_EQ(permit.error().code, Errc::kUnauthorized);
+      co_return Result<void>{};
+    }(&gates, &bad));
+    group.spawn(request(gates, RequestClass::kRead, 0, milliseconds(1), kOk, "next"));
+    co_return co_await group.join();
+  });
+  EXPECT_TRUE(result);
+  EXPECT_EQ(log_, std::vector<std::string>{"next"});
+}
+
 }  // namespace
 }  // namespace transship::scheduler

@@ -115,6 +115,11 @@ std::vector<std::string> ScriptedHttp::lines() const {
 Task<Result<Response>> ScriptedHttp::send(Request request) {
   co_await yield();
   TS_CO_TRY(co_await check_cancelled());
+  if (while_waiting) while_waiting();
+  if (transport::Authorization* const right = request.authorization) {
+    if (!right->ready()) TS_CO_TRY(co_await right->renew());
+    if (!right->value().empty()) request.headers.set("Authorization", right->value());
+  }
   SentRequest seen{.method = request.method,
                    .url = request.url,
                    .headers = request.headers,

@@ -54,6 +54,8 @@ class ScriptedHttp final : public transport::HttpClient {
 
   /// Sinks get their bytes in pieces of this size.
   std::size_t piece = 7;
+  /// Runs while a request waits for leave: time may pass.
+  std::function<void()> while_waiting;
   /// Bodies of sources are not read: the answer comes first, as a 413 or 401 may.
   bool answer_before_body = false;
 

@@ -180,7 +180,7 @@ std::string TokenIssuer::token(const std::vector<std::string>& scopes,
     const auto entry = access_entry(scope, options_.withheld, user.empty());
     if (!entry.empty()) access += (access.empty() ? "" : ",") + entry;
   }
-  const auto now = std::time(nullptr);
+  const auto now = std::time(nullptr) - options_.leeway.count();
   std::ostringstream claims;
   claims << R"({"iss":")" << options_.issuer << R"(","sub":")" << user << R"(","aud":")"
          << options_.service << R"(","exp":)" << now + options_.expires_in << R"(,"nbf":)"

@@ -23,6 +23,9 @@ struct TokenRequest {
   int status = 0;                   ///< What it was answered.
 };
 
+/// So long after its end docker-registry and distribution still take a token.
+constexpr std::chrono::seconds kRegistryLeeway{60};
+
 /// A token server of the kind that registries name as realm: GET and POST flows, JWTs signed with
 /// ES256 (the certificate in x5c), and a record of every request with its scopes.
 class TokenIssuer {
@@ -35,6 +38,8 @@ class TokenIssuer {
     std::set<std::string> withheld{};
     /// Each answer leaves this much later, as over a long line.
     std::chrono::milliseconds delay{0};
+    /// All dates in a token are so much earlier: what a registry grants past the end is used up.
+    std::chrono::seconds leeway{0};
     bool post_flow = true;  ///< False: POST is answered 405.
     std::string service = "registry.test", issuer = "issuer.test";
   };

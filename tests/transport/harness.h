@@ -26,8 +26,9 @@ class OpenAdmission final : public Admission {
   };
 
   Task<Result<std::unique_ptr<Permit>>> admit(std::string host, RequestClass request_class,
-                                              std::uint64_t bytes) override {
+                                              std::uint64_t bytes, Readiness* readiness) override {
     asked.push_back({std::move(host), request_class, bytes});
+    if (readiness != nullptr && !readiness->ready()) TS_CO_TRY(co_await readiness->renew());
     co_return std::make_unique<Noting>(*this);
   }
 

@@ -52,6 +52,24 @@ Request with_secrets(const std::string& url) {
   return request;
 }
 
+// As a registry's token is given: when the request leaves.
+struct Secret final : Authorization {
+  bool ready() override { return renewed; }
+  Task<Result<void>> renew() override {
+    renewed = true;
+    co_return Result<void>{};
+  }
+  std::string value() const override { return renewed ? "Bearer topsecret" : "stale"; }
+  bool renewed = false;
+};
+
+Request with_secret(Secret& secret, const std::string& url) {
+  Request request = with_secrets(url);
+  request.headers.remove("Authorization");
+  request.authorization = &secret;
+  return request;
+}
+
 TEST(Redirects, AnotherOriginNeverSeesCredentials) {
   for (const char* status : {"301 M", "302 F", "303 S", "307 T", "308 P"}) {
     Seen seen;
@@ -71,6 +89,12 @@ TEST(Redirects, AnotherOriginNeverSeesCredentials) {
     ASSERT_EQ(h.admission.asked.size(), 2U);
     EXPECT_EQ(h.admission.asked[1].host, canary.host());
     EXPECT_EQ(h.admission.told.size(), 2U);
+
+    Harness later;
+    Secret secret;
+    ASSERT_TRUE(later.send(with_secret(secret, first.url("/v2/x"))));
+    ASSERT_EQ(seen.heads.size(), 2U);
+    EXPECT_THAT(seen.heads[1], Not(HasSubstr("topsecret")));
   }
 }
 
@@ -95,6 +119,12 @@ TEST(Redirects, TheSameOriginKeepsCredentials) {
   ASSERT_EQ(seen.heads.size(), 1U);
   EXPECT_THAT(seen.heads[0], HasSubstr("GET /new/place HTTP/1.1"));
   EXPECT_THAT(seen.heads[0], HasSubstr("Bearer topsecret"));
+
+  Harness later;
+  Secret secret;
+  ASSERT_TRUE(later.send(with_secret(secret, server.url("/old/a/b"))));
+  ASSERT_EQ(seen.heads.size(), 2U);
+  EXPECT_THAT(seen.heads[1], HasSubstr("Bearer topsecret"));
 }
 
 TEST(Redirects, CredentialsDoNotComeBackWithTheOrigin) {
@@ -119,8 +149,11 @@ TEST(Redirects, CredentialsDoNotComeBackWithTheOrigin) {
   home = first.url("");
   Harness h;
   ASSERT_TRUE(h.send(with_secrets(first.url("/begin"))));
-  ASSERT_EQ(seen.heads.size(), 1U);
-  EXPECT_THAT(seen.heads[0], Not(HasSubstr("topsecret")));
+  Harness later;
+  Secret secret;
+  ASSERT_TRUE(later.send(with_secret(secret, first.url("/begin"))));
+  ASSERT_EQ(seen.heads.size(), 2U);
+  for (const auto& head : seen.heads) EXPECT_THAT(head, Not(HasSubstr("topsecret")));
 }
 
 TEST(Redirects, ABodyGoesToTheSinkFromTheLastHopOnly) {
