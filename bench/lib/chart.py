@@ -40,7 +40,9 @@ def panels(content):
         for n, (heading, form, bars) in enumerate(row):
             out += _panel(PAD + n * WIDTH, y, heading, form, bars)
         y += 24 + max(len(bars) for _, _, bars in row) * (BAR + GAP) + PAD
-    # The reader's own colours, dark or light.
-    style = "<style>svg{color:#212529}@media(prefers-color-scheme:dark){svg{color:#dee2e6}}</style>"
+    # The reader's own colours, dark or light; the ground with them, as a page may have others.
+    style = ("<style>svg{color:#212529}.g{fill:#f8f9fa}@media(prefers-color-scheme:dark)"
+             "{svg{color:#dee2e6}.g{fill:#16191d}}</style>")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{COLUMNS * WIDTH}" height="{y}" '
-            f'font-family="sans-serif">{style}{"".join(out)}</svg>\n')
+            f'font-family="sans-serif">{style}<rect class="g" width="100%" height="100%" rx="8"/>'
+            f'{"".join(out)}</svg>\n')

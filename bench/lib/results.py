@@ -26,7 +26,11 @@ FIGURES = {
     "T5": [CPU_GIB, WALL, OTHERS, PEAK], "T6": [CPU_GIB, WALL, OTHERS, PEAK],
     "T7": [WALL, CPU, REGISTRIES, OTHERS, SOURCE],
 }
-# The pictures of the README: (task, figure, heading).
+# The picture of the README: time as a multiple of transship's.
+TIMES = [("T1", "first pass of 1,200 tags over a WAN"), ("T2", "the same again, nothing new"),
+         ("T3", "1 GiB pulled over a WAN"), ("T4", "1 GiB pushed over a WAN"),
+         ("T7", "1 GiB to four targets, loopback")]
+# The panels of the other: (task, figure, heading).
 PANELS = [("T1", "wall_s", "T1 first pass over a WAN, s"),
           ("T1", "requests", "T1 requests"),
           ("T2", "wall_s", "T2 nothing new, s"),
@@ -74,6 +78,7 @@ class Results:
         self.file.write_text(json.dumps(self.data, indent=1) + "\n")
         (self.directory / "peers.md").write_text(self.markdown())
         (self.directory / "peers.svg").write_text(self.picture())
+        (self.directory / "times.svg").write_text(self.times())
 
     # --- figures
 
@@ -177,4 +182,15 @@ class Results:
             form = next(f for k, _, f in FIGURES[task] if k == key)
             bars = [(tool, self.values(task, tool, key)) for tool in self.tools(task)]
             panels.append((heading, form, [(t, v) for t, v in bars if v]))
+        return chart.panels(panels)
+
+    def times(self):
+        panels = []
+        for task, heading in TIMES:
+            base = self.median(task, "transship", "wall_s") if task in self.data["tasks"] else None
+            if not base:
+                continue
+            bars = [(tool, [v / base for v in self.values(task, tool, "wall_s")])
+                    for tool in self.tools(task)]
+            panels.append((heading, "{:.1f} x", [(t, v) for t, v in bars if v]))
         return chart.panels(panels)

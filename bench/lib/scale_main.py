@@ -10,7 +10,7 @@ import re
 import servers
 
 RESULTS = servers.PROJECT / "bench/results"
-MADE = servers.PROJECT / "build/release/made_registry"
+MADE = servers.PROJECT / "build/release/bench/made_registry"
 TAGS = 100  # of each repository
 
 
