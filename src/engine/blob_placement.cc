@@ -78,7 +78,7 @@ std::vector<Delivery*> BlobPlacement::wanting(const oci::Descriptor& blob,
                                               const std::vector<Delivery*>& deliveries) const {
   std::vector<Delivery*> out;
   for (Delivery* delivery : deliveries) {
-    if (!delivery->live() || delivery->target->slow || delivery->target->ailing) continue;
+    if (!delivery->live() || run_.slow(*delivery->target) || delivery->target->ailing) continue;
     if (must_wait_for_sibling(delivery->id(), blob.digest)) continue;
     if (run_.blobs.at(delivery->id(), blob.digest) != Presence::State::kUnknown) continue;
     out.push_back(delivery);
@@ -111,7 +111,7 @@ Task<Result<void>> BlobPlacement::ensure(oci::Descriptor blob, Delivery& deliver
     }
     if (tried) co_return fail(Errc::kInternal, "a blob was brought, and is not known");
     tried = true;
-    Slots& slots = delivery.target->slow ? delivery.target->alone : run_.slots_for(blob);
+    Slots& slots = run_.slow(*delivery.target) ? delivery.target->alone : run_.slots_for(blob);
     TS_CO_TRY(Slots::Held slot, co_await slots.take());
     if (delivery.failure || must_wait_for_sibling(delivery.id(), blob.digest) ||
         !run_.blobs.claim(delivery.id(), blob.digest)) {
@@ -289,6 +289,7 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
   std::vector<BlobTarget> targets;
   std::vector<Part*> sent;
   std::vector<bool> detached(parts.size(), false);
+  std::vector<TargetPaces::One> paces;
   for (Part& part : parts) {
     if (!part.session) continue;
     const std::size_t index = sent.size();
@@ -302,17 +303,23 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
                        .on_end =
                            [&, index](const BlobOutcome& outcome) {
                              settle_sent(blob, *sent[index], outcome);
-                             if (!detached[index]) transfer.leave();
+                             if (detached[index]) return;
+                             transfer.leave();
+                             if (!outcome.result) return;
+                             paces.push_back({.store = sent[index]->delivery->id().store,
+                                              .pace = outcome.pace,
+                                              .ended = run_.context.time.now()});
                            },
                        .on_detach =
                            [&, index] {
                              detached[index] = true;
                              TargetState& target = *sent[index]->delivery->target;
-                             target.slow = true;
+                             run_.paces.detached(target.id.store, run_.context.time.now());
                              transfer.alone.push_back(target.alone.overdraw());
                              transfer.leave();
                            }});
   }
+  const Clock::time_point begun = run_.context.time.now();
   InlineSource inline_source(source_, blob);
   oci::SourceRepository& from = blob.data ? inline_source : source_;
   const bool resumable = blob.size > run_.context.options.resumable_bytes;
@@ -326,9 +333,19 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
                                            blob.digest.short_string(), source_id_.to_string(),
                                            result.connections));
   }
+  learn_paces(blob, begun, std::move(paces));
   for (std::size_t i = 0; i < sent.size() && i < result.targets.size(); ++i) {
     settle_sent(blob, *sent[i], result.targets[i]);
   }
+}
+
+// Of a blob smaller than a ring nobody waits for bytes: what its time tells is distance.
+void BlobPlacement::learn_paces(const oci::Descriptor& blob, Clock::time_point begun,
+                                std::vector<TargetPaces::One> targets) {
+  const Options& options = run_.context.options;
+  if (targets.size() < 2 || blob.size <= options.ring_bytes) return;
+  const auto end = std::ranges::max(targets, {}, &TargetPaces::One::ended).ended;
+  run_.paces.shared(targets, begun, end, options.slow_target_after);
 }
 
 void BlobPlacement::settle_present(const oci::Descriptor& blob, Part& part, bool mounted) {
@@ -353,7 +370,6 @@ void BlobPlacement::settle_sent(const oci::Descriptor& blob, Part& part,
   totals.bytes_sent += outcome.bytes_sent;
   totals.waiting.add(outcome.waited);
   if (outcome.attempts > 1) totals.retries += outcome.attempts - 1;
-  if (outcome.detached) part.delivery->target->slow = true;
   if (!outcome.result) {
     settle_failed(blob, part, outcome.result.error());
     return;

@@ -49,6 +49,8 @@ class BlobPlacement {
   void foresee_read(const oci::Descriptor& blob, const std::vector<Part>& parts);
   [[nodiscard]] Task<void> send(const oci::Descriptor& blob, std::vector<Part>& parts,
                                 Slots::Held slot);
+  void learn_paces(const oci::Descriptor& blob, Clock::time_point begun,
+                   std::vector<TargetPaces::One> targets);
   void settle_present(const oci::Descriptor& blob, Part& part, bool mounted);
   void settle_sent(const oci::Descriptor& blob, Part& part, const BlobOutcome& outcome);
   void settle_failed(const oci::Descriptor& blob, Part& part, Error error);

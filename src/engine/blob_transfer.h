@@ -6,6 +6,7 @@
 
 #include "engine/checkpoints.h"
 #include "engine/context.h"
+#include "engine/fan_out.h"
 #include "engine/source_traffic.h"
 #include "engine/waiting.h"
 #include "oci/store.h"
@@ -20,6 +21,7 @@ struct BlobOutcome {
   std::uint64_t bytes_resumed = 0;  ///< Of an interrupted run: not sent again.
   std::uint32_t attempts = 0;
   Waiting waited{};
+  Pace pace{};            ///< On the pipe that it read last.
   bool detached = false;  ///< Was too slow for the others, and read the source by itself.
 };
 

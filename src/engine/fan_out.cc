@@ -50,15 +50,20 @@ void FanOut::observe(std::span<Pace* const> cursors, bool writer_blocked) {
 
 namespace {
 
-// Bytes a second; without a measure there is nothing to call slow.
 double rate(std::uint64_t bytes, Clock::duration busy) {
   if (busy <= Clock::duration::zero()) return std::numeric_limits<double>::infinity();
   return static_cast<double>(bytes) / std::chrono::duration<double>(busy).count();
 }
 
+}  // namespace
+
+double bytes_per_second(const Pace& pace) { return rate(pace.bytes, pace.busy); }
+
+namespace {
+
 double recent_rate(const Pace& now, const Pace& then) {
   // Others give no recent figure while the slow one stands still: then their whole way counts.
-  if (now.bytes == then.bytes && !now.has_work) return rate(now.bytes, now.busy);
+  if (now.bytes == then.bytes && !now.has_work) return bytes_per_second(now);
   return rate(now.bytes - then.bytes, now.busy - then.busy);
 }
 

@@ -17,6 +17,9 @@ struct Pace {
   bool has_work = false;
 };
 
+/// Over all of its time; infinite without a measure, as there is nothing to call slow then.
+double bytes_per_second(const Pace& pace);
+
 /// Who holds up a fan-out: arithmetic over times given by the caller (design 5).
 ///
 /// A cursor's rate is what it read over the time in which it did not wait for more: those that wait

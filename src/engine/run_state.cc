@@ -7,8 +7,9 @@ namespace transship::engine {
 TargetState& RunState::target(oci::TargetRepository& target) {
   std::unique_ptr<TargetState>& state = targets[target.id().to_string()];
   if (!state) {
-    const std::size_t alone = std::max<std::size_t>(1, context.options.blobs_in_flight / 4);
-    state = std::make_unique<TargetState>(target, alone);
+    Slots& slots =
+        alone.try_emplace(target.id().store, context.options.blobs_in_flight).first->second;
+    state = std::make_unique<TargetState>(target, slots);
     if (auto known = referrers_apis.find(state->id.store); known != referrers_apis.end()) {
       state->referrers_api = known->second;
     }
@@ -22,8 +23,19 @@ Slots& RunState::slots_for(const oci::Descriptor& blob) {
   return small ? small_blob_slots : blob_slots;
 }
 
+std::shared_ptr<oci::TargetRepository> RunState::begin_target(
+    std::unique_ptr<oci::TargetRepository> repository) {
+  Shared& shared = shared_targets[repository->id().to_string()];
+  if (shared.users++ == 0) shared.repository = std::move(repository);
+  return shared.repository;
+}
+
 void RunState::end_target(const oci::RepositoryId& id) {
   const std::string name = id.to_string();
+  if (const auto shared = shared_targets.find(name); shared != shared_targets.end()) {
+    if (--shared->second.users > 0) return;
+    shared_targets.erase(shared);
+  }
   targets.erase(name);
   std::erase_if(subjects_processed, [&](const auto& one) { return one.first == name; });
   std::erase_if(fallback_writers,

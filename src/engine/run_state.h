@@ -13,6 +13,7 @@
 #include "engine/report.h"
 #include "engine/slots.h"
 #include "engine/source_traffic.h"
+#include "engine/target_paces.h"
 #include "storage/journal.h"
 #include "storage/manifest_cache.h"
 
@@ -27,15 +28,14 @@ enum class Learned : std::uint8_t { kUnknown, kYes, kNo };
 
 /// One target repository of a run, shared by all artifacts that go there.
 struct TargetState {
-  TargetState(oci::TargetRepository& target, std::size_t alone_limit)
-      : repository(&target), id(target.id()), alone(alone_limit) {}
+  TargetState(oci::TargetRepository& target, Slots& alone_slots)
+      : repository(&target), id(target.id()), alone(alone_slots) {}
 
   oci::TargetRepository* repository;
   oci::RepositoryId id;
-  /// It was detached from a shared read once: from now on its blobs are read for it alone, within
-  /// `alone`, so that it holds no slot the others need (design 5).
-  bool slow = false;
-  Slots alone;
+  /// Of its store: where blobs are read for a slow target alone, so that it holds no slot the
+  /// others need (design 5).
+  Slots& alone;
   /// Its last upload could not be opened at once: nobody waits for it until one could.
   bool ailing = false;
   /// It processes `subject` and lists what it was given. Not known before the first was tried.
@@ -43,7 +43,7 @@ struct TargetState {
 };
 
 /// What all artifacts of one run share: limits, what is known of the targets, what came up. One per
-/// `copy`, or per pass of a sync. On the control shard; outlives all of the run's tasks.
+/// `copy`, or for the jobs of a sync. On the control shard; outlives all of the run's tasks.
 struct RunState {
   explicit RunState(const Context& of) : RunState(of, false) {}
   RunState(const Context& of, bool dry)
@@ -61,9 +61,17 @@ struct RunState {
   }
   /// The state of `target`; two objects for one repository share it.
   TargetState& target(oci::TargetRepository& target);
-  /// Forgets what is known of one repository, at the end of all work there. Blobs stay known, for
-  /// mounts.
+  /// Work at a repository begins: jobs of a sync may share one, and then use the same object, that
+  /// of the first. Until `end_target`.
+  std::shared_ptr<oci::TargetRepository> begin_target(
+      std::unique_ptr<oci::TargetRepository> repository);
+  /// At the end of all work there it is forgotten what is known of one repository. Blobs stay
+  /// known, for mounts.
   void end_target(const oci::RepositoryId& id);
+  /// Its blobs are read for it alone for the time being.
+  bool slow(const TargetState& target) const {
+    return paces.slow(target.id.store, context.time.now());
+  }
   /// A mount of a blob that another repository of `store` was known to hold was granted, or not.
   void learn_mount(const std::string& store, const oci::Digest& blob, bool granted);
   /// `target` was seen to list referrers by itself, or not to: so does its store.
@@ -105,8 +113,15 @@ struct RunState {
   std::set<std::pair<std::string, oci::Digest>> subjects_processed;
   /// By repository and subject: whose turn it is to write that fallback index.
   std::map<std::string, Slots> fallback_writers;
+  TargetPaces paces;
+  std::map<std::string, Slots> alone;                           ///< By store.
   std::map<std::string, std::unique_ptr<TargetState>> targets;  ///< By repository, as text.
-  std::map<std::string, SourceTraffic> traffic;                 ///< By store.
+  struct Shared {
+    std::shared_ptr<oci::TargetRepository> repository;
+    std::size_t users = 0;
+  };
+  std::map<std::string, Shared> shared_targets;  ///< The same.
+  std::map<std::string, SourceTraffic> traffic;  ///< By store.
   std::vector<std::string> warnings;
   std::uint64_t source_bytes = 0;
   std::size_t source_connections = 0;  ///< That one blob was read over at once, at most.

@@ -98,6 +98,7 @@ Task<Result<void>> TargetRun::run() {
   const Transfer::Left left = co_await transfer_.leave(*cursor_);
   outcome.bytes_sent = left.given;
   outcome.waited = left.waited;
+  outcome.pace = left.pace;
   if (target_.on_end) target_.on_end(outcome);
   co_return Result<void>{};
 }

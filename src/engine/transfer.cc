@@ -136,7 +136,7 @@ Task<Transfer::Left> Transfer::leave(Cursor& cursor) {
   co_await on_shard(shard_, [&] {
     cursor.set_waker({});
     if (cursor.pipe() != nullptr) cursor.pipe()->release(cursor);
-    left = {.given = cursor.given(), .waited = cursor.waited()};
+    left = {.given = cursor.given(), .waited = cursor.waited(), .pace = cursor.pace()};
   });
   co_await drop_idle_feeds();
   co_return left;

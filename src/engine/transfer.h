@@ -35,9 +35,10 @@ class Transfer {
   struct Left {
     std::uint64_t given = 0;
     Waiting waited;
+    Pace pace;
   };
   /// `cursor` needs no more bytes: a feed that nobody reads any more ends. Returns how many it got,
-  /// and what it waited for.
+  /// what it waited for, and how it fared.
   [[nodiscard]] Task<Left> leave(Cursor& cursor);
 
  private:

@@ -60,5 +60,31 @@ TEST_F(Fairness, EachOfManyRepositoriesHasItsShare) {
   }
 }
 
+// Each blob ends before its own pipe could tell who is slow.
+TEST_F(Fairness, ASlowTargetOfManyMiddlingBlobsDoesNotHoldTheOthersUp) {
+  source.options.read_rate = 0;
+  engine_options.small_blobs_in_flight = 64;
+  options.artifacts_in_flight = 64;
+  places.names = {"team/app"};
+  constexpr std::size_t kBlobs = 40, kBytes = 750'000;
+  for (std::size_t t = 0; t < kBlobs; ++t) {
+    add_image(source.repository("team/app"),
+              {.layers = {std::string(kBytes, static_cast<char>('A' + t))}}, fmt::format("v{}", t));
+  }
+  job.targets = {{"eu.example", "mirror"}, {"us.example", "mirror"}};
+  eu.options.write_rate = 10'000'000;
+  us.options.write_rate = 500'000;
+  const Clock::time_point begin = clock.now();
+  Clock::time_point eu_done{};
+  eu.watch = [&](const Call& call) {
+    if (call.step == Step::kPutManifest) eu_done = clock.now();
+  };
+  ASSERT_TRUE(pass().ok());
+  // Four at once: ten rounds of 1.5 s each, were all to wait for the slow one.
+  EXPECT_LT(eu_done - begin, std::chrono::seconds(7));
+  EXPECT_EQ(eu.repository("mirror/team/app").tag_map(), us.repository("mirror/team/app").tag_map());
+  EXPECT_LE(source.body_bytes(Step::kBlobGet), 2 * kBlobs * (kBytes + 100));
+}
+
 }  // namespace
 }  // namespace transship::test
