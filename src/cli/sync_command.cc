@@ -1,5 +1,7 @@
 #include <cstdio>
+#include <deque>
 #include <set>
+#include <span>
 
 #include "base/log.h"
 #include "base/task_group.h"
@@ -59,7 +61,12 @@ class SyncRun {
     view.spawn(show_progress(board_, style()));
     const Clock::time_point begin = real_time().now();
     engine::Report report;
-    for (engine::SyncJob& job : jobs_) report.add(co_await one(job, begin));
+    if (arguments_.plan) {
+      // One after another: what one would bring, the next would find.
+      for (engine::SyncJob& job : jobs_) report.add(co_await pass({&job, 1}));
+    } else {
+      report = co_await pass(jobs_);
+    }
     report.took = std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
     view.cancel();
     (void)co_await view.join();
@@ -98,11 +105,18 @@ class SyncRun {
     return board_;
   }
 
-  Task<engine::Report> one(engine::SyncJob& job, Clock::time_point begin) {
-    job.copy.dry_run = arguments_.plan;
-    std::vector<std::string> targets;
-    for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
-    board_.begin(job.name, targets);
+  // One pass of each of them, side by side. They are of `jobs_`.
+  Task<engine::Report> pass(std::span<engine::SyncJob> jobs) {
+    std::deque<RegistryPlaces> places;
+    std::vector<engine::JobToRun> to_run;
+    for (engine::SyncJob& job : jobs) {
+      job.copy.dry_run = arguments_.plan;
+      if (arguments_.strict) job.copy.tag_good_for = {};
+      std::vector<std::string> targets;
+      for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
+      board_.add(job.name, targets);
+      to_run.push_back({.job = &job, .stores = &places.emplace_back(stores_, job)});
+    }
     const engine::Context context{
         .shards = stores_.shards(),
         .time = real_time(),
@@ -112,18 +126,12 @@ class SyncRun {
                     .small_blobs_in_flight = stores_.blobs_in_flight(128)}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
-    if (options.strict) job.copy.tag_good_for = {};
     if (arguments_.plan) options.planned = &planned_;
     options.manifest_cache = manifest_cache_.get();
     options.audit_percent = arguments_.audit_percent;
-    if (arguments_.max_duration) {
-      const auto used =
-          std::chrono::duration_cast<std::chrono::milliseconds>(real_time().now() - begin);
-      options.max_duration = std::max(*arguments_.max_duration - used, used - used);
-    }
+    options.max_duration = arguments_.max_duration;
     stores_.gates().begin_pass();
-    RegistryPlaces places(stores_, job);
-    co_return co_await engine::run_sync_pass(context, places, job, journal_.get(), options);
+    co_return co_await engine::run_sync_jobs(context, std::move(to_run), journal_.get(), options);
   }
 
   Stores& stores_;

@@ -19,11 +19,10 @@ std::string host_of(const std::string& place) { return place.substr(0, place.fin
 
 }  // namespace
 
-void TargetBoard::begin(const std::string& job, const std::vector<std::string>& targets) {
-  job_ = printable(job, 60);
-  targets_.clear();
-  in_flight_.clear();
+void TargetBoard::add(const std::string& job, const std::vector<std::string>& targets) {
+  jobs_.push_back(printable(job, 60));
   for (const std::string& name : targets) {
+    if (find(name) != nullptr) continue;
     targets_.push_back({.name = name, .held_back = held_back_(host_of(name))});
   }
 }
@@ -146,9 +145,13 @@ Clock::duration TargetBoard::elapsed(Clock::time_point now) const {
   return begin_ ? now - *begin_ : Clock::duration{};
 }
 
+std::string TargetBoard::heading() const {
+  return jobs_.size() == 1 ? jobs_.front() : fmt::format("{} jobs", jobs_.size());
+}
+
 std::vector<std::string> TargetBoard::frame(Clock::time_point now, Size size) {
   const auto all = rows(now);
-  return table_lines(job_, all, elapsed(now), size);
+  return table_lines(heading(), all, elapsed(now), size);
 }
 
 std::vector<std::string> TargetBoard::take_lines() {
@@ -163,7 +166,7 @@ std::vector<std::string> TargetBoard::take_lines() {
 
 std::string TargetBoard::figures(Clock::time_point now) {
   const auto all = rows(now);
-  std::string out = summary_line(job_, all, elapsed(now));
+  std::string out = summary_line(heading(), all, elapsed(now));
   if (!notes_.empty()) {
     const std::size_t others = notes_dropped_ + notes_.size() - 1;
     out += "; note: " + notes_.back() + (others > 0 ? fmt::format(" (and {} more)", others) : "");

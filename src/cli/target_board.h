@@ -24,7 +24,7 @@ struct TargetRow {
   std::string waits_for;  ///< "source", "target", "rate limit", ...; "-": nothing.
 };
 
-/// The progress of a sync: a row for each target of the job that runs. Holds the blobs in flight
+/// The progress of a sync: a row for each target of its jobs. Holds the blobs in flight
 /// and a few notes, nothing per artifact. On the control shard, but for `moved` and `waits`.
 class TargetBoard final : public engine::Progress, public ProgressPicture {
  public:
@@ -32,8 +32,8 @@ class TargetBoard final : public engine::Progress, public ProgressPicture {
   using HeldBack = std::function<std::chrono::nanoseconds(const std::string& host)>;
   explicit TargetBoard(HeldBack held_back) : held_back_(std::move(held_back)) {}
 
-  /// A job begins: its targets, "host/prefix", are those shown from now on.
-  void begin(const std::string& job, const std::vector<std::string>& targets);
+  /// A job begins: its targets, "host/prefix", are shown from now on. Jobs may share some.
+  void add(const std::string& job, const std::vector<std::string>& targets);
   /// Rates are over the last 10 s of calls.
   std::vector<TargetRow> rows(Clock::time_point now);
 
@@ -80,10 +80,11 @@ class TargetBoard final : public engine::Progress, public ProgressPicture {
   TargetRow row(Target& target, const InFlight& blobs, Clock::time_point now);
   std::string waits_for(Target& target, const InFlight& blobs);
   Clock::duration elapsed(Clock::time_point now) const;
+  std::string heading() const;
 
   HeldBack held_back_;
   BlobMeters meters_;
-  std::string job_;
+  std::vector<std::string> jobs_;
   std::vector<Target> targets_;
   std::map<std::uint64_t, Blob> in_flight_;
   std::deque<std::string> notes_;

@@ -16,13 +16,13 @@ std::optional<std::string> name_below(const std::string& prefix, const std::stri
   return name.substr(prefix.size() + 1);
 }
 
+}  // namespace
+
 bool overlap(const Place& a, const Place& b) {
   if (a.store != b.store) return false;
   return a.prefix.empty() || b.prefix.empty() || (a.prefix + "/").starts_with(b.prefix + "/") ||
          (b.prefix + "/").starts_with(a.prefix + "/");
 }
-
-}  // namespace
 
 bool is_plain_name(std::string_view pattern) {
   return pattern.find_first_of("*?") == std::string_view::npos;

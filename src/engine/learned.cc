@@ -49,12 +49,16 @@ Task<RecalledStores> recall_stores(RunState& run, const SyncJob& job) {
   co_return RecalledStores{.mounts = run.mounts, .referrers_apis = run.referrers_apis};
 }
 
-void remember_stores(RunState& run, const RecalledStores& recalled, const Report& report,
-                     std::chrono::system_clock::time_point began) {
+void remember_stores(RunState& run, const RecalledStores& recalled) {
   if (run.journal == nullptr) return;
   const auto now = run.context.time.wall();
   remember(*run.journal, run.mounts, recalled.mounts, kMounts, now);
   remember(*run.journal, run.referrers_apis, recalled.referrers_apis, kReferrers, now);
+}
+
+void remember_rates(RunState& run, const Report& report,
+                    std::chrono::system_clock::time_point began) {
+  if (run.journal == nullptr) return;
   for (const auto& [place, totals] : report.targets) {
     if (totals.bytes_sent < kLeastBytes) continue;
     run.journal->put_sent(place, began, totals.bytes_sent, report.took);

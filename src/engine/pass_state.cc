@@ -44,17 +44,19 @@ PassDeadline::PassDeadline(TimeSource& time, const SyncOptions& options) : time_
   hard_ = *when_ + options.grace;
 }
 
-PassState::PassState(RunState& run_state, SyncStores& of, const SyncJob& what,
+PassState::PassState(RunState& run_state, SyncLimits& limits, SyncStores& of, const SyncJob& what,
                      storage::Journal* remembered, const SyncOptions& with)
     : run(run_state),
       stores(of),
       job(what),
       journal(remembered),
       options(with),
-      keeper(run_state, of, what),
-      artifacts(with.artifacts_in_flight),
+      keeper(run_state, what),
+      repositories(limits.repositories),
+      artifacts(limits.artifacts),
+      long_lists(limits.long_lists),
       health(what.targets.size()),
-      deadline(run_state.context.time, with),
+      deadline(limits.deadline),
       random_(with.seed != 0 ? with.seed : std::random_device{}()) {}
 
 bool PassState::audit() {

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "engine/fair_slots.h"
 #include "engine/sync.h"
 
 namespace transship::engine {
@@ -47,10 +48,22 @@ class PassDeadline {
   std::optional<Clock::time_point> when_, hard_;
 };
 
-/// What the repositories of one pass share. On the control shard.
+/// What bounds the jobs of a run together; of the slots each has its share.
+struct SyncLimits {
+  SyncLimits(TimeSource& time, const SyncOptions& options)
+      : deadline(time, options),
+        repositories(options.repositories_in_flight),
+        artifacts(options.artifacts_in_flight) {}
+  PassDeadline deadline;
+  FairSlots repositories, artifacts;
+  /// Repositories whose tags are more than a page: see TagTable for what the lists of one take.
+  FairSlots long_lists{2};
+};
+
+/// What the repositories of one job share. On the control shard.
 struct PassState {
-  PassState(RunState& run_state, SyncStores& of, const SyncJob& what, storage::Journal* remembered,
-            const SyncOptions& with);
+  PassState(RunState& run_state, SyncLimits& limits, SyncStores& of, const SyncJob& what,
+            storage::Journal* remembered, const SyncOptions& with);
 
   /// Whether the journal is not believed for this tag.
   bool audit();
@@ -61,11 +74,9 @@ struct PassState {
   storage::Journal* journal;
   const SyncOptions& options;
   SyncReportKeeper keeper;
-  Slots artifacts;
-  /// Repositories whose tags are more than a page: the list of one takes some 350 bytes a tag.
-  Slots long_lists{2};
+  FairSlots::Share repositories, artifacts, long_lists;
   TargetHealth health;
-  PassDeadline deadline;
+  const PassDeadline& deadline;
 
  private:
   std::mt19937_64 random_;

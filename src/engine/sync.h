@@ -21,6 +21,8 @@ struct Place {
   std::string prefix;
   std::string to_string() const { return prefix.empty() ? store : store + "/" + prefix; }
 };
+/// Some repository could lie in both.
+bool overlap(const Place& a, const Place& b);
 
 /// An artifact that a job takes whatever its tags are.
 struct PinnedArtifact {
@@ -81,6 +83,18 @@ struct SyncOptions {
   /// What is in flight then has this long to end.
   std::chrono::milliseconds grace{60'000};
 };
+
+/// A job, and where it gets its repositories from. Both outlive the pass.
+struct JobToRun {
+  const SyncJob* job = nullptr;
+  SyncStores* stores = nullptr;
+};
+
+/// One pass of each job, side by side: the limits are those of all together, of which each job has
+/// its share, and so is what is known of the targets. Only a job that reads where one before it
+/// writes waits for that one's end. The report's jobs are in the order given.
+[[nodiscard]] Task<Report> run_sync_jobs(const Context& context, std::vector<JobToRun> jobs,
+                                         storage::Journal* journal, SyncOptions options);
 
 /// One pass of a job. Transfers start while discovery goes on; the targets fail independently.
 /// `journal`: what was seen before, or nothing. Ends with a report in any case.

@@ -11,37 +11,30 @@ namespace {
 
 class SyncPass {
  public:
-  SyncPass(const Context& context, SyncStores& stores, const SyncJob& job,
-           storage::Journal* journal, const SyncOptions& options, Executor executor)
-      : run_(context, job.copy.dry_run),
-        pass_(run_, stores, job, journal, options),
-        discovery_(run_, stores, job),
-        repositories_(options.repositories_in_flight),
-        executor_(std::move(executor)) {
-    run_.journal = run_.uploads = journal;
-    run_.manifest_cache = options.manifest_cache;
-    run_.planned = options.planned;
-  }
+  SyncPass(RunState& run, SyncLimits& limits, const JobToRun& what, storage::Journal* journal,
+           const SyncOptions& options, Executor executor)
+      : run_(run),
+        pass_(run, limits, *what.stores, *what.job, journal, options),
+        discovery_(run, *what.stores, *what.job),
+        executor_(std::move(executor)) {}
 
+  /// Without what the run knows for all jobs together.
   Task<Report> run();
 
  private:
   Task<Result<void>> discover(TaskGroup& group);
-  Task<Result<void>> one(SyncRepository repository, Slots::Held slot);
+  Task<Result<void>> one(SyncRepository repository, FairSlots::Held slot);
   Task<Result<void>> watch_clock(TaskGroup* work);
   void tell_what_is_left();
-  storage::ManifestCache::Kept kept_manifests() const;
-  CachedManifests new_manifests(const storage::ManifestCache::Kept& before) const;
 
-  RunState run_;
+  RunState& run_;
   PassState pass_;
   Discovery discovery_;
-  Slots repositories_;
   Executor executor_;
   std::size_t found_ = 0;
 };
 
-Task<Result<void>> SyncPass::one(SyncRepository repository, Slots::Held) {
+Task<Result<void>> SyncPass::one(SyncRepository repository, FairSlots::Held) {
   RepositorySync sync(pass_, std::move(repository), executor_);
   co_return co_await sync.run();
 }
@@ -51,7 +44,7 @@ Task<Result<void>> SyncPass::discover(TaskGroup& group) {
     TS_CO_TRY(std::optional<SyncRepository> next, co_await discovery_.next());
     if (!next) break;
     ++found_;
-    TS_CO_TRY(Slots::Held slot, co_await repositories_.take());
+    TS_CO_TRY(FairSlots::Held slot, co_await pass_.repositories.take());
     if (pass_.deadline.passed()) {
       pass_.keeper.left_repositories(1);
       continue;
@@ -81,22 +74,8 @@ void SyncPass::tell_what_is_left() {
   }
 }
 
-storage::ManifestCache::Kept SyncPass::kept_manifests() const {
-  return run_.manifest_cache != nullptr ? run_.manifest_cache->kept()
-                                        : storage::ManifestCache::Kept{};
-}
-
-// What the sync after this plan need not read again.
-CachedManifests SyncPass::new_manifests(const storage::ManifestCache::Kept& before) const {
-  const auto now = kept_manifests();
-  return {.all = now.manifests - std::min(now.manifests, before.manifests),
-          .by_tag = now.by_tag - std::min(now.by_tag, before.by_tag)};
-}
-
 Task<Report> SyncPass::run() {
   const auto began = run_.context.time.wall();
-  const RecalledStores recalled = co_await recall_stores(run_, pass_.job);
-  const auto kept_before = kept_manifests();
   TaskGroup work(executor_, TaskGroup::OnFailure::kKeepGoing);
   TaskGroup clock(executor_, TaskGroup::OnFailure::kKeepGoing);
   clock.spawn(watch_clock(&work));
@@ -111,13 +90,8 @@ Task<Report> SyncPass::run() {
   tell_what_is_left();
   const bool interrupted = co_await cancelled();
   Report report = pass_.keeper.finish(interrupted, pass_.deadline.passed());
-  if (run_.dry_run) {
-    report.plan = make_plan(run_.foreseen, report.requests, pass_.job.source.store,
-                            new_manifests(kept_before));
-    co_await measure_rates(run_, pass_.job, *report.plan);
-  }
   if (pass_.journal != nullptr && !run_.dry_run) {
-    remember_stores(run_, recalled, report, began);
+    remember_rates(run_, report, began);
     const bool complete = done && !interrupted && report.ok() && !report.jobs.front().out_of_time;
     pass_.journal->put_pass(pass_.job.name, began, complete,
                             fmt::format("{} repositories", report.jobs.front().repositories));
@@ -126,12 +100,143 @@ Task<Report> SyncPass::run() {
   co_return report;
 }
 
+// What the one brings the other reads.
+bool feeds(const SyncJob& one, const SyncJob& other) {
+  return std::ranges::any_of(one.targets,
+                             [&](const Place& target) { return overlap(target, other.source); });
+}
+
+/// Jobs side by side, and what they have together.
+class SyncRun {
+ public:
+  SyncRun(const Context& context, std::vector<JobToRun> jobs, storage::Journal* journal,
+          const SyncOptions& options, Executor executor)
+      : run_(context,
+             std::ranges::any_of(jobs, [](const JobToRun& one) { return one.job->copy.dry_run; })),
+        limits_(context.time, options),
+        journal_(journal),
+        options_(options),
+        executor_(std::move(executor)),
+        ended_(executor_) {
+    for (const JobToRun& what : jobs) {
+      Job job{.what = what, .after = {}, .pass = {}, .report = {}};
+      for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        if (feeds(*jobs_[i].what.job, *what.job)) job.after.push_back(i);
+      }
+      jobs_.push_back(std::move(job));
+    }
+    run_.journal = run_.uploads = journal;
+    run_.manifest_cache = options.manifest_cache;
+    run_.planned = options.planned;
+  }
+
+  Task<Report> run();
+
+ private:
+  struct Job {
+    JobToRun what;
+    std::vector<std::size_t> after;  ///< Those before it that bring what it reads.
+    std::unique_ptr<SyncPass> pass;
+    Report report;
+    bool ended = false;
+  };
+  Task<Result<void>> one(Job* job);
+  std::unique_ptr<SyncPass> make_pass(const JobToRun& what) {
+    return std::make_unique<SyncPass>(run_, limits_, what, journal_, options_, executor_);
+  }
+  storage::ManifestCache::Kept kept_manifests() const;
+  CachedManifests new_manifests(const storage::ManifestCache::Kept& before) const;
+  void add_common(Report& report) const;
+  Task<void> add_plan(Report& report, const storage::ManifestCache::Kept& kept_before);
+
+  RunState run_;
+  SyncLimits limits_;
+  std::vector<Job> jobs_;
+  storage::Journal* journal_;
+  const SyncOptions& options_;
+  Executor executor_;
+  Event ended_;  ///< Some job has.
+  StoreFigures figures_;
+};
+
+storage::ManifestCache::Kept SyncRun::kept_manifests() const {
+  return run_.manifest_cache != nullptr ? run_.manifest_cache->kept()
+                                        : storage::ManifestCache::Kept{};
+}
+
+// What the sync after this plan need not read again.
+CachedManifests SyncRun::new_manifests(const storage::ManifestCache::Kept& before) const {
+  const auto now = kept_manifests();
+  return {.all = now.manifests - std::min(now.manifests, before.manifests),
+          .by_tag = now.by_tag - std::min(now.by_tag, before.by_tag)};
+}
+
+// A job has shares of the limits from its start to its end.
+Task<Result<void>> SyncRun::one(Job* job) {
+  Result<void> waited;
+  while (waited && !std::ranges::all_of(job->after, [&](auto i) { return jobs_[i].ended; })) {
+    waited = co_await ended_.wait();
+  }
+  if (!job->pass) job->pass = make_pass(job->what);
+  job->report = co_await job->pass->run();
+  job->pass.reset();
+  job->ended = true;
+  ended_.notify_all();
+  co_return Result<void>{};
+}
+
+void SyncRun::add_common(Report& report) const {
+  figures_.add_to(report);
+  report.source_bytes = run_.source_bytes;
+  report.source_connections = run_.source_connections;
+  report.warnings = run_.warnings;
+}
+
+Task<void> SyncRun::add_plan(Report& report, const storage::ManifestCache::Kept& kept_before) {
+  report.plan = make_plan(run_.foreseen, report.requests, jobs_.front().what.job->source.store,
+                          new_manifests(kept_before));
+  for (const Job& one : jobs_) co_await measure_rates(run_, *one.what.job, *report.plan);
+}
+
+Task<Report> SyncRun::run() {
+  const Clock::time_point begin = run_.context.time.now();
+  RecalledStores recalled;
+  for (const Job& one : jobs_) {
+    figures_.watch(*one.what.stores, *one.what.job);
+    recalled = co_await recall_stores(run_, *one.what.job);
+  }
+  const auto kept_before = kept_manifests();
+  // All have their shares before the first takes anything.
+  for (Job& job : jobs_) {
+    if (job.after.empty()) job.pass = make_pass(job.what);
+  }
+  TaskGroup group(executor_, TaskGroup::OnFailure::kKeepGoing);
+  for (Job& job : jobs_) group.spawn(one(&job));
+  (void)co_await group.join();
+  Report report;
+  for (Job& job : jobs_) report.add(std::move(job.report));
+  report.took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin);
+  add_common(report);
+  if (run_.dry_run) co_await add_plan(report, kept_before);
+  if (journal_ != nullptr && !run_.dry_run) {
+    remember_stores(run_, recalled);
+    co_await journal_->flush();
+  }
+  co_return report;
+}
+
 }  // namespace
+
+Task<Report> run_sync_jobs(const Context& context, std::vector<JobToRun> jobs,
+                           storage::Journal* journal, SyncOptions options) {
+  SyncRun run(context, std::move(jobs), journal, options, co_await current_executor());
+  co_return co_await run.run();
+}
 
 Task<Report> run_sync_pass(const Context& context, SyncStores& stores, const SyncJob& job,
                            storage::Journal* journal, SyncOptions options) {
-  SyncPass pass(context, stores, job, journal, options, co_await current_executor());
-  co_return co_await pass.run();
+  co_return co_await run_sync_jobs(context, {{.job = &job, .stores = &stores}}, journal, options);
 }
 
 }  // namespace transship::engine

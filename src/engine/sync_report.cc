@@ -30,20 +30,37 @@ std::chrono::milliseconds Durations::quantile(double q) const {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::lround(ms)));
 }
 
-SyncReportKeeper::SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job)
-    : run_(run), stores_(stores), begin_(run.context.time.now()) {
-  job_.name = job.name;
-  look_at(job.source.store);
+void StoreFigures::watch(SyncStores& stores, const SyncJob& job) {
+  std::vector<std::string> names{job.source.store};
   for (const Place& target : job.targets) {
-    look_at(target.store);
-    targets_.push_back({.store = target.store, .name = target.to_string()});
-    job_.targets[targets_.back().name];
-    report_.targets[targets_.back().name];
+    names.push_back(target.store);
+    targets_[target.to_string()] = target.store;
+  }
+  for (const std::string& name : names) {
+    before_.try_emplace(name, Store{.stores = &stores,
+                                    .requests = stores.counts(name),
+                                    .held_back = stores.held_back(name)});
   }
 }
 
-void SyncReportKeeper::look_at(const std::string& store) {
-  before_[store] = {.requests = stores_.counts(store), .held_back = stores_.held_back(store)};
+void StoreFigures::add_to(Report& report) const {
+  for (const auto& [name, before] : before_) {
+    add_difference(report.requests[name], before.stores->counts(name), before.requests);
+  }
+  for (const auto& [place, store] : targets_) {
+    const Store& before = before_.at(store);
+    report.targets[place].waiting.rate_limit += before.stores->held_back(store) - before.held_back;
+  }
+}
+
+SyncReportKeeper::SyncReportKeeper(RunState& run, const SyncJob& job)
+    : run_(run), begin_(run.context.time.now()) {
+  job_.name = job.name;
+  for (const Place& target : job.targets) {
+    targets_.push_back({.name = target.to_string()});
+    job_.targets[targets_.back().name];
+    report_.targets[targets_.back().name];
+  }
 }
 
 void SyncReportKeeper::found(std::size_t target, std::uint64_t artifacts) {
@@ -100,21 +117,7 @@ void SyncReportKeeper::fail(const std::string& source, const Error& error) {
   for (std::size_t i = 0; i < targets_.size(); ++i) fail(source, i, error);
 }
 
-void SyncReportKeeper::count_requests() {
-  for (const auto& [store, before] : before_) {
-    add_difference(report_.requests[store], stores_.counts(store), before.requests);
-  }
-  for (const Target& target : targets_) {
-    report_.targets[target.name].waiting.rate_limit +=
-        stores_.held_back(target.store) - before_[target.store].held_back;
-  }
-}
-
 Report SyncReportKeeper::finish(bool interrupted, bool out_of_time) {
-  count_requests();
-  report_.source_bytes = run_.source_bytes;
-  report_.source_connections = run_.source_connections;
-  report_.warnings = std::move(run_.warnings);
   report_.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(run_.context.time.now() - begin_);
   job_.took = report_.took;

@@ -32,13 +32,31 @@ class Durations {
   std::uint64_t count_ = 0;
 };
 
-/// Adds up a pass as it goes. Memory does not grow with the artifacts: unchanged ones are counted,
+/// What the stores of a run were asked, and how long their limits held it back, once for all jobs.
+class StoreFigures {
+ public:
+  /// `stores` answers for all of the job's.
+  void watch(SyncStores& stores, const SyncJob& job);
+  /// Adds what came since to `report`.
+  void add_to(Report& report) const;
+
+ private:
+  struct Store {
+    SyncStores* stores;
+    oci::RequestCounts requests;
+    std::chrono::nanoseconds held_back{};
+  };
+  std::map<std::string, Store> before_;
+  std::map<std::string, std::string> targets_;  ///< The store of each place.
+};
+
+/// Adds up a job as it goes. Memory does not grow with the artifacts: unchanged ones are counted,
 /// and of the others `kMostItems` are kept, failures first.
 class SyncReportKeeper {
  public:
   static constexpr std::size_t kMostItems = 10'000;
 
-  SyncReportKeeper(RunState& run, SyncStores& stores, const SyncJob& job);
+  SyncReportKeeper(RunState& run, const SyncJob& job);
 
   /// So many more artifacts are to be looked at, for this target.
   void found(std::size_t target, std::uint64_t artifacts);
@@ -57,25 +75,17 @@ class SyncReportKeeper {
   void left(std::uint64_t artifacts) { job_.left += artifacts; }
   void left_repositories(std::uint64_t count) { job_.left_repositories += count; }
 
-  /// `interrupted`: by a signal. `out_of_time`: by the longest duration.
+  /// Without what all jobs of a run have together: requests, warnings, bytes read. `interrupted`:
+  /// by a signal. `out_of_time`: by the longest duration.
   [[nodiscard]] Report finish(bool interrupted, bool out_of_time);
 
  private:
-  void look_at(const std::string& store);
-  void count_requests();
-
   RunState& run_;
-  SyncStores& stores_;
   struct Target {
-    std::string store, name;  ///< The name is its place, as text.
+    std::string name;  ///< Its place, as text.
     Durations durations{};
   };
-  struct Store {
-    oci::RequestCounts requests;
-    std::chrono::nanoseconds held_back{};
-  };
   std::vector<Target> targets_;
-  std::map<std::string, Store> before_;
   Clock::time_point begin_;
   Durations durations_;
   JobReport job_;

@@ -30,7 +30,7 @@ RepositorySync::RepositorySync(PassState& pass, SyncRepository what, Executor ex
       artifacts_(executor, TaskGroup::OnFailure::kKeepGoing) {
   for (std::size_t i = 0; i < what_.targets.size(); ++i) {
     Target& target = targets_.emplace_back();
-    target.repository = pass.stores.target(i, what_.targets[i]);
+    target.repository = pass.run.begin_target(pass.stores.target(i, what_.targets[i]));
     target.id = target.repository->id().to_string();
     target.live = !pass.health.given_up(i);
     if (!target.live) pass.health.left_out(i);
@@ -143,7 +143,7 @@ Task<Result<void>> RepositorySync::start(List tags) {
     for (std::size_t i = first; i < last; ++i) {
       std::vector<Known> targets = known(tags[i].tag, rows);
       if (nothing_new(tags[i], targets)) continue;
-      TS_CO_TRY(Slots::Held slot, co_await pass_.artifacts.take());
+      TS_CO_TRY(FairSlots::Held slot, co_await pass_.artifacts.take());
       if (pass_.deadline.passed()) {
         pass_.keeper.left(tags.size() - i);
         co_return Result<void>{};
@@ -212,7 +212,7 @@ Task<Result<std::string>> RepositorySync::look(const Listed& listed, std::vector
   co_return co_await compare(root.descriptor->digest, targets);
 }
 
-Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets, Slots::Held) {
+Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets, FairSlots::Held) {
   const Clock::time_point begin = pass_.run.context.time.now();
   const std::string& tag = listed.tag;
   ResolvedRoot root;
@@ -299,7 +299,7 @@ void RepositorySync::finished(std::size_t target, ItemReport item, bool told) {
 Task<Result<void>> RepositorySync::start_pinned() {
   for (const oci::Digest& digest : what_.pinned) {
     if (live_targets() == 0) break;
-    TS_CO_TRY(Slots::Held slot, co_await pass_.artifacts.take());
+    TS_CO_TRY(FairSlots::Held slot, co_await pass_.artifacts.take());
     if (pass_.deadline.passed()) {
       pass_.keeper.left(1);
       continue;
@@ -309,7 +309,7 @@ Task<Result<void>> RepositorySync::start_pinned() {
   co_return Result<void>{};
 }
 
-Task<Result<void>> RepositorySync::one_pinned(oci::Digest digest, Slots::Held) {
+Task<Result<void>> RepositorySync::one_pinned(oci::Digest digest, FairSlots::Held) {
   std::vector<CopyTarget> to;
   std::vector<std::size_t> indexes;
   for (std::size_t i = 0; i < targets_.size(); ++i) {

@@ -32,7 +32,7 @@ class RepositorySync {
 
  private:
   struct Target {
-    std::unique_ptr<oci::TargetRepository> repository;
+    std::shared_ptr<oci::TargetRepository> repository;
     std::string id;
     bool listed = false;  ///< `tags` are all that it has.
     bool live = true;
@@ -76,8 +76,9 @@ class RepositorySync {
   bool unchanged(const Known& known, const oci::Digest& source, const std::string& evidence) const;
   bool nothing_new(const Listed& listed, std::vector<Known>& targets);
   [[nodiscard]] Task<Result<void>> start_pinned();
-  [[nodiscard]] Task<Result<void>> one(Listed listed, std::vector<Known> targets, Slots::Held slot);
-  [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, Slots::Held slot);
+  [[nodiscard]] Task<Result<void>> one(Listed listed, std::vector<Known> targets,
+                                       FairSlots::Held slot);
+  [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, FairSlots::Held slot);
   [[nodiscard]] Task<Result<ResolvedRoot>> resolve(const std::string& tag,
                                                    const std::vector<Known>& targets);
   [[nodiscard]] Task<Result<std::string>> compare(const oci::Digest& digest,
@@ -103,7 +104,7 @@ class RepositorySync {
   std::vector<Target> targets_;
   std::unordered_set<std::string> seen_;  ///< Lists may name a tag twice.
   SingleFlight<int, bool> long_lists_{true};
-  Slots::Held long_list_;
+  FairSlots::Held long_list_;
   std::size_t invalid_ = 0;
   TaskGroup artifacts_;
 };

@@ -84,7 +84,7 @@ TEST(TargetTable, OneLineNamesWhoWaits) {
 
 class TargetBoardTest : public testing::Test {
  protected:
-  void SetUp() override { board.begin("fleet", {"eu.example.com", "eu.example.com/team", "us"}); }
+  void SetUp() override { board.add("fleet", {"eu.example.com", "eu.example.com/team", "us"}); }
   static oci::Descriptor blob(std::uint64_t size) {
     return {.media_type = "", .digest = oci::digest_of("x"), .size = size};
   }
@@ -104,6 +104,17 @@ TEST_F(TargetBoardTest, ABlobBelongsToTheClosestPlace) {
   EXPECT_EQ(row(1).bytes_moved, 4U);
   board.blob_ended(1, engine::Progress::BlobEnd::kSent);
   EXPECT_EQ(row(1).bytes_moved, 4U);
+}
+
+TEST_F(TargetBoardTest, JobsSideBySideHaveARowForEachTargetOfAny) {
+  board.add("charts", {"us", "asia"});
+  board.artifacts_found("us", 3);
+  board.artifacts_found("asia", 2);
+  const auto rows = board.rows(now);
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows[2].artifacts_found, 3U);
+  EXPECT_EQ(rows[3].name, "asia");
+  EXPECT_TRUE(board.figures(now).starts_with("2 jobs 00:00: 0/5 artifacts")) << board.figures(now);
 }
 
 TEST_F(TargetBoardTest, RatesAndRemainingTimeComeFromTheLastSeconds) {
