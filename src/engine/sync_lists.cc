@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "engine/retry.h"
 #include "engine/sync_repository.h"
 #include "oci/manifest.h"
@@ -13,8 +15,8 @@ bool missing(const Error& error) {
   return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
 }
 
-std::optional<oci::Digest> digest_at(oci::TagPage& page, std::size_t index) {
-  return page.digests.empty() ? std::nullopt : std::move(page.digests[index]);
+std::optional<oci::Digest> digest_at(const oci::TagPage& page, std::size_t index) {
+  return page.digests.empty() ? std::nullopt : page.digests[index];
 }
 
 }  // namespace
@@ -66,7 +68,7 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
       co_return Result<void>{};
     }
     for (std::size_t i = 0; i < got->tags.size(); ++i) {
-      target.tags.try_emplace(std::move(got->tags[i]), digest_at(*got, i));
+      target.tags.add(got->tags[i], digest_at(*got, i));
     }
     cut = cut || got->cut;
     cursor = std::move(got->next);
@@ -77,33 +79,32 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
   co_return Result<void>{};
 }
 
-RepositorySync::List RepositorySync::take(oci::TagPage& page, Tags& digest_tags) {
-  List out;
+void RepositorySync::take(const oci::TagPage& page) {
   invalid_ += page.invalid;
   for (std::size_t i = 0; i < page.tags.size(); ++i) {
-    std::string& tag = page.tags[i];
-    if (!seen_.insert(tag).second) continue;
+    const std::string& tag = page.tags[i];
     if (oci::parse_digest_tag(tag)) {
-      digest_tags.push_back(std::move(tag));
+      digest_tags_.add(tag, std::nullopt);
     } else if (pass_.job.tags.match(tag)) {
-      out.push_back({.tag = std::move(tag), .digest = digest_at(page, i)});
+      taken_.add(tag, digest_at(page, i));
     }
   }
+}
+
+RepositorySync::Indexes RepositorySync::taken_since(std::size_t first) const {
+  Indexes out(taken_.size() - first);
+  std::iota(out.begin(), out.end(), static_cast<std::uint32_t>(first));
   return out;
 }
 
-RepositorySync::List RepositorySync::chosen_of(List all) const {
-  if (pass_.job.tags.latest == 0) return all;
+RepositorySync::Indexes RepositorySync::chosen() const {
+  Indexes out = taken_since(0);
+  if (pass_.job.tags.latest == 0) return out;
   Tags names;
-  std::unordered_map<std::string, std::optional<oci::Digest>> digests;
-  for (Listed& one : all) {
-    names.push_back(one.tag);
-    digests.emplace(std::move(one.tag), std::move(one.digest));
-  }
-  List out;
-  for (std::string& name : latest_of(pass_.job.tags, std::move(names))) {
-    std::optional<oci::Digest> digest = std::move(digests[name]);
-    out.push_back({.tag = std::move(name), .digest = std::move(digest)});
+  for (const std::uint32_t index : out) names.emplace_back(taken_.tag(index));
+  out.clear();
+  for (const std::string& name : latest_of(pass_.job.tags, std::move(names))) {
+    out.push_back(*taken_.find(name));
   }
   return out;
 }
@@ -141,15 +142,10 @@ Task<Result<void>> RepositorySync::walk_tags() {
 
   const bool whole =
       pass_.job.tags.latest > 0 || pass_.job.copy.referrers.which != ReferrerChoice::Which::kNone;
-  List chosen;
-  Tags digest_tags;
   while (got) {
-    List more = take(*got, digest_tags);
-    if (whole) {
-      std::ranges::move(more, std::back_inserter(chosen));
-    } else {
-      TS_CO_TRY(co_await start(std::move(more)));
-    }
+    const std::size_t before = taken_.size();
+    take(*got);
+    if (!whole) TS_CO_TRY(co_await start(taken_since(before)));
     if (got->cut) {
       got = fail(Errc::kTooLarge, "the registry ends its list at so many tags, more are likely");
       got.error().side = Side::kSource;
@@ -161,12 +157,19 @@ Task<Result<void>> RepositorySync::walk_tags() {
   if (!got) {
     if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());
     cut_short(got.error());
-    if (!chosen.empty()) withheld(chosen.size());
+    if (whole && taken_.size() > 0) withheld(taken_.size());
     co_return Result<void>{};
   }
   if (!whole) co_return Result<void>{};
-  if (what_.tags) view_.set_digest_tags(digest_tags);
-  co_return co_await start(chosen_of(std::move(chosen)));
+  if (what_.tags) {
+    Tags digest_tags;
+    for (std::uint32_t i = 0; i < digest_tags_.size(); ++i) {
+      digest_tags.emplace_back(digest_tags_.tag(i));
+    }
+    digest_tags_.clear();
+    view_.set_digest_tags(digest_tags);
+  }
+  co_return co_await start(chosen());
 }
 
 }  // namespace transship::engine

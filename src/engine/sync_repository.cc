@@ -72,15 +72,21 @@ Task<void> RepositorySync::flush() {
   waited_for_disk(begin);
 }
 
-Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(std::span<const Listed> tags) {
+RepositorySync::Listed RepositorySync::listed(std::uint32_t index) const {
+  return {.tag = std::string(taken_.tag(index)), .digest = taken_.digest(index)};
+}
+
+Task<std::vector<RepositorySync::Rows>> RepositorySync::remembered(
+    std::span<const std::uint32_t> tags) {
   std::vector<Rows> out(targets_.size());
   if (pass_.journal == nullptr || pass_.options.strict) co_return out;
   const Clock::time_point begin = pass_.run.context.time.now();
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     Tags there;
-    for (const Listed& one : tags) {
-      if (target.live && target.tags.contains(one.tag)) there.push_back(one.tag);
+    for (const std::uint32_t index : tags) {
+      const std::string_view tag = taken_.tag(index);
+      if (target.live && target.tags.contains(tag)) there.emplace_back(tag);
     }
     if (there.empty()) continue;
     Result<Rows> rows = co_await pass_.journal->tags(target.id, std::move(there));
@@ -103,8 +109,8 @@ std::vector<RepositorySync::Known> RepositorySync::known(const std::string& tag,
     Known& one = out.emplace_back();
     one.target = i;
     const auto there = targets_[i].tags.find(tag);
-    one.absent = targets_[i].listed && there == targets_[i].tags.end();
-    if (there != targets_[i].tags.end()) one.digest = there->second;
+    one.absent = targets_[i].listed && !there;
+    if (there) one.digest = targets_[i].tags.digest(*there);
     const auto row = rows[i].find(tag);
     if (row == rows[i].end() || one.absent) continue;
     // What the target says itself needs no audit.
@@ -133,7 +139,7 @@ bool RepositorySync::nothing_new(const Listed& listed, std::vector<Known>& targe
   return targets.empty();
 }
 
-Task<Result<void>> RepositorySync::start(List tags) {
+Task<Result<void>> RepositorySync::start(Indexes tags) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].live) pass_.keeper.found(i, tags.size());
   }
@@ -141,14 +147,15 @@ Task<Result<void>> RepositorySync::start(List tags) {
     const std::size_t last = std::min(tags.size(), first + kBatch);
     std::vector<Rows> rows = co_await remembered(std::span(tags).subspan(first, last - first));
     for (std::size_t i = first; i < last; ++i) {
-      std::vector<Known> targets = known(tags[i].tag, rows);
-      if (nothing_new(tags[i], targets)) continue;
+      Listed one_listed = listed(tags[i]);
+      std::vector<Known> targets = known(one_listed.tag, rows);
+      if (nothing_new(one_listed, targets)) continue;
       TS_CO_TRY(FairSlots::Held slot, co_await pass_.artifacts.take());
       if (pass_.deadline.passed()) {
         pass_.keeper.left(tags.size() - i);
         co_return Result<void>{};
       }
-      artifacts_.spawn(one(std::move(tags[i]), std::move(targets), std::move(slot)));
+      artifacts_.spawn(one(std::move(one_listed), std::move(targets), std::move(slot)));
     }
     co_await flush();
   }
@@ -250,7 +257,7 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
     if (one.absent) copy.expect_no_tag(i);
     if (one.digest) copy.expect_tag(i, *one.digest);
     if (!one.digest && one.row) copy.expect_tag(i, one.row->digest);
-    if (!targets_[one.target].tags.empty()) copy.expect_content(i);
+    if (targets_[one.target].tags.size() > 0) copy.expect_content(i);
   }
   const oci::Digest digest = root.descriptor->digest;
   copy.expect_root(std::move(*root.descriptor), std::move(root.manifest));

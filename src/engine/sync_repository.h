@@ -5,8 +5,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/task_group.h"
@@ -14,6 +12,7 @@
 #include "engine/discovery.h"
 #include "engine/pass_state.h"
 #include "engine/single_flight.h"
+#include "engine/tag_table.h"
 
 namespace transship::engine {
 
@@ -36,8 +35,7 @@ class RepositorySync {
     std::string id;
     bool listed = false;  ///< `tags` are all that it has.
     bool live = true;
-    /// With what they name, where the list says so.
-    std::unordered_map<std::string, std::optional<oci::Digest>> tags;
+    TagTable tags;
   };
   /// A tag of the source, and what its list says that it names.
   struct Listed {
@@ -57,7 +55,8 @@ class RepositorySync {
   };
   using Rows = std::map<std::string, storage::Journal::TagRow>;
   using Tags = std::vector<std::string>;
-  using List = std::vector<Listed>;
+  /// Of tags in `taken_`.
+  using Indexes = std::vector<std::uint32_t>;
 
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
   [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
@@ -66,12 +65,14 @@ class RepositorySync {
                                                      std::optional<std::string> cursor, Side side);
   [[nodiscard]] Task<Result<bool>> take_long_list();
   [[nodiscard]] Task<Result<void>> walk_tags();
-  List take(oci::TagPage& page, Tags& digest_tags);
-  List chosen_of(List all) const;
+  void take(const oci::TagPage& page);
+  Indexes taken_since(std::size_t first) const;
+  Indexes chosen() const;
   void cut_short(const Error& error);
   void withheld(std::size_t tags);
-  [[nodiscard]] Task<Result<void>> start(List tags);
-  [[nodiscard]] Task<std::vector<Rows>> remembered(std::span<const Listed> tags);
+  [[nodiscard]] Task<Result<void>> start(Indexes tags);
+  Listed listed(std::uint32_t index) const;
+  [[nodiscard]] Task<std::vector<Rows>> remembered(std::span<const std::uint32_t> tags);
   std::vector<Known> known(const std::string& tag, std::vector<Rows>& rows);
   bool unchanged(const Known& known, const oci::Digest& source, const std::string& evidence) const;
   bool nothing_new(const Listed& listed, std::vector<Known>& targets);
@@ -102,7 +103,8 @@ class RepositorySync {
   BlobPlacement blobs_;
   ManifestCommit commits_;
   std::vector<Target> targets_;
-  std::unordered_set<std::string> seen_;  ///< Lists may name a tag twice.
+  TagTable taken_;  ///< Of the source, as far as the job takes them; lists may name one twice.
+  TagTable digest_tags_;
   SingleFlight<int, bool> long_lists_{true};
   FairSlots::Held long_list_;
   std::size_t invalid_ = 0;
