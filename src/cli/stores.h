@@ -36,8 +36,11 @@ class Stores {
   Shards& shards() { return shards_; }
   scheduler::Gates& gates() { return *gates_; }
   MemoryBudget& memory() { return memory_; }
-  /// Blobs that may be in flight with the descriptors that there are: `wanted`, or fewer.
-  std::size_t blobs_in_flight(std::size_t wanted) const;
+  /// Blobs that may be in flight to so many targets, with the memory and the descriptors that there
+  /// are: `wanted`, or fewer.
+  std::size_t blobs_in_flight(std::size_t wanted, std::size_t targets) const;
+  /// The same for blobs that take next to no memory.
+  std::size_t small_blobs_in_flight(std::size_t wanted) const;
   WorkerPool& workers() { return workers_; }
 
   /// A repository, or a layout, to read from. For layouts this touches the disk.

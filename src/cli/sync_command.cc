@@ -19,6 +19,7 @@
 #include "storage/job_lock.h"
 #include "storage/journal.h"
 #include "storage/manifest_cache.h"
+#include "transport/options.h"
 
 namespace transship::cli {
 
@@ -109,12 +110,14 @@ class SyncRun {
   Task<engine::Report> pass(std::span<engine::SyncJob> jobs) {
     std::deque<RegistryPlaces> places;
     std::vector<engine::JobToRun> to_run;
+    std::size_t most_targets = 1;
     for (engine::SyncJob& job : jobs) {
       job.copy.dry_run = arguments_.plan;
       if (arguments_.strict) job.copy.tag_good_for = {};
       std::vector<std::string> targets;
       for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
       board_.add(job.name, targets);
+      most_targets = std::max(most_targets, targets.size());
       to_run.push_back({.job = &job, .stores = &places.emplace_back(stores_, job)});
     }
     const engine::Context context{
@@ -122,8 +125,9 @@ class SyncRun {
         .time = real_time(),
         .memory = stores_.memory(),
         .progress = progress(),
-        .options = {.blobs_in_flight = stores_.blobs_in_flight(64),
-                    .small_blobs_in_flight = stores_.blobs_in_flight(128)}};
+        .options = {.blobs_in_flight = stores_.blobs_in_flight(64, most_targets),
+                    .small_blobs_in_flight = stores_.small_blobs_in_flight(128),
+                    .body_buffer_bytes = transport::kLargestBodyBuffer}};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
     if (arguments_.plan) options.planned = &planned_;

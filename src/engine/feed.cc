@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/on_shard.h"
 #include "engine/range_reader.h"
 #include "engine/standstill.h"
@@ -12,6 +14,13 @@ namespace {
 
 std::string describe(const oci::SourceRepository& source, const oci::Descriptor& blob) {
   return fmt::format("read blob {} from {}", blob.digest.short_string(), source.id().to_string());
+}
+
+// Targets take turns at being behind; how long it is they that are, a ring for each of them
+// bridges.
+std::size_t ring_bytes(const Context& context, std::size_t targets) {
+  constexpr std::size_t kWidest = 4;
+  return context.options.ring_bytes * std::clamp<std::size_t>(targets, 1, kWidest);
 }
 
 }  // namespace
@@ -26,9 +35,11 @@ Feed::Feed(const Context& context, SourceTraffic& traffic, oci::SourceRepository
       reading_(context.shards.control(), TaskGroup::OnFailure::kKeepGoing),
       retry_(context, describe(source, blob)) {}
 
-Pipe& Feed::make_pipe(Lineage lineage) {
+Pipe& Feed::make_pipe(Lineage lineage, std::size_t targets) {
+  const auto buffer = std::min<std::uint64_t>(blob_.size, context_.options.body_buffer_bytes);
+  buffers_ = context_.memory.take(static_cast<std::size_t>(buffer) * (1 + targets));
   pipe_ = std::make_unique<Pipe>(shard_, context_.memory, context_.time, blob_, std::move(lineage),
-                                 PipeOptions{.ring_bytes = context_.options.ring_bytes,
+                                 PipeOptions{.ring_bytes = ring_bytes(context_, targets),
                                              .checkpoint_bytes = context_.options.checkpoint_bytes,
                                              .unkept_bytes = context_.options.unkept_bytes});
   return *pipe_;

@@ -27,8 +27,8 @@ class Feed {
       std::function<Task<void>(std::vector<const Cursor*>, std::vector<oci::HashState>)>;
   /// Before `start`. Called on the control shard.
   void on_checkpoints(OnCheckpoints tell) { on_checkpoints_ = std::move(tell); }
-  /// On the shard, before `start`: cursors are attached to it next.
-  Pipe& make_pipe(Lineage lineage);
+  /// On the shard, before `start`: so many cursors are attached to it next.
+  Pipe& make_pipe(Lineage lineage, std::size_t targets);
   /// On the control shard.
   void start();
   /// Nobody needs it any more.
@@ -70,6 +70,7 @@ class Feed {
   const oci::Descriptor& blob_;
   Executor shard_;
   std::unique_ptr<Pipe> pipe_;
+  MemoryBudget::Hold buffers_;
   TaskGroup reading_;
   Retry retry_;
   OnCheckpoints on_checkpoints_;

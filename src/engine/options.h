@@ -23,7 +23,11 @@ struct Options {
   std::size_t small_blobs_in_flight = 0;
   std::uint64_t small_blob_bytes = 64ULL << 10U;
   std::size_t manifests_in_flight = 64;
-  std::size_t ring_bytes = 512U << 10U;  ///< Per blob; less when memory is short.
+  /// Per blob and target, of at most four targets; less when memory is short. Targets take turns at
+  /// being behind: a ring that is full too soon makes the others wait for each of them.
+  std::size_t ring_bytes = 1U << 20U;
+  /// What the transport keeps per body, the source's and each target's, beside the ring.
+  std::size_t body_buffer_bytes = 0;
   /// The interval of hash checkpoints: half a chunk, so that what a kill costs stays below a chunk
   /// of 16 MiB with all that was in buffers.
   std::uint64_t checkpoint_bytes = 8ULL << 20U;

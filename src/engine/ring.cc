@@ -6,6 +6,14 @@
 
 namespace transship::engine {
 
+namespace {
+
+// What a ring holds beyond that makes it faster: half of the budget is left to those that have
+// less.
+constexpr std::size_t kEnough = 512U << 10U;
+
+}  // namespace
+
 Ring::Ring(MemoryBudget& budget, std::size_t slot_bytes, std::size_t limit, std::uint64_t first,
            std::uint64_t end)
     : budget_(budget),
@@ -23,6 +31,9 @@ std::size_t Ring::slot_size(std::uint64_t start) const {
 }
 
 std::optional<Ring::Memory> Ring::new_memory(bool over_budget) {
+  if (!over_budget && count_ * slot_bytes_ >= kEnough && budget_.used() > budget_.limit() / 2) {
+    return std::nullopt;
+  }
   MemoryBudget::Hold hold = budget_.try_take(memory_bytes_);
   if (!hold && over_budget) hold = budget_.take(memory_bytes_);
   if (!hold) return std::nullopt;

@@ -82,7 +82,7 @@ Task<void> Transfer::open() {
   }
   Feed& shared = new_feed();
   co_await on_shard(shard_, [&] {
-    Pipe& pipe = shared.make_pipe(std::move(*lineage));
+    Pipe& pipe = shared.make_pipe(std::move(*lineage), runs_.size());
     for (auto& run : runs_) pipe.attach(run->cursor(), run->first_offset());
   });
   shared.start();
@@ -126,7 +126,7 @@ void Transfer::drop(const Feed& unused) {
 }
 
 void Transfer::move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset) {
-  Pipe& pipe = feed.make_pipe(std::move(lineage));
+  Pipe& pipe = feed.make_pipe(std::move(lineage), 1);
   cursor.pipe()->release(cursor);
   pipe.attach(cursor, offset);
 }

@@ -58,6 +58,9 @@ struct Options {
   std::string user_agent = "transship";
 };
 
+/// What is kept at most of a body on its way to or from a socket.
+inline constexpr std::size_t kLargestBodyBuffer = 256U << 10U;
+
 /// ~/.config/containers/certs.d, /etc/containers/certs.d, /etc/docker/certs.d.
 std::vector<std::string> default_certs_directories();
 

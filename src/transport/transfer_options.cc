@@ -14,11 +14,10 @@ namespace transship::transport {
 namespace {
 
 constexpr std::uint64_t kSmallestBuffer = 16ULL << 10U;
-constexpr std::uint64_t kLargestBuffer = 512ULL << 10U;
 constexpr std::uint64_t kUnknownBuffer = 64ULL << 10U;
 
 long buffer_for(std::uint64_t bytes) {
-  const std::uint64_t fitting = std::bit_ceil(std::min(bytes, kLargestBuffer));
+  const std::uint64_t fitting = std::bit_ceil(std::min<std::uint64_t>(bytes, kLargestBodyBuffer));
   return static_cast<long>(std::max(fitting, kSmallestBuffer));
 }
 
@@ -102,7 +101,7 @@ void Transfer::set_buffers() {
   const bool unknown = request.sink != nullptr && request.expected_bytes == 0;
   // A buffer is what is moved at once: under a limit, a piece.
   const std::uint64_t most =
-      spec_.bandwidth == nullptr ? kLargestBuffer : spec_.bandwidth->up.piece();
+      spec_.bandwidth == nullptr ? kLargestBodyBuffer : spec_.bandwidth->up.piece();
   const std::uint64_t in = request.source != nullptr ? 0
                            : unknown                 ? kUnknownBuffer
                                                      : request.expected_bytes;

@@ -1,5 +1,6 @@
 // The resident peak of the program stays below the default of --memory, whatever it moves.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -35,6 +36,20 @@ TEST(Memory, ManyBlobsInFlightStayBelowTheDefault) {
   expect_below_the_default(measure({"copy", source.host() + "/app:1.0", target.host() + "/app:1.0"},
                                    std::chrono::seconds(120)));
   EXPECT_EQ(differences(target.http(), "app", image), "");
+}
+
+// What bodies keep in the transport grows with the targets: fewer blobs are then in flight.
+TEST(Memory, ManyTargetsStayBelowTheDefault) {
+  if (shadow_memory()) GTEST_SKIP() << "the memory of a sanitizer is not the program's";
+  constexpr std::size_t kTargets = 12;
+  Served source;
+  std::array<Served, kTargets> targets;
+  const auto image = test::make_image({.layers = 32, .layer_bytes = 2 * kMiB});
+  push(source.http(), "app", image);
+  std::vector<std::string> arguments{"copy", source.host() + "/app:1.0"};
+  for (Served& target : targets) arguments.push_back(target.host() + "/app:1.0");
+  expect_below_the_default(measure(arguments, std::chrono::seconds(120)));
+  for (Served& target : targets) EXPECT_EQ(differences(target.http(), "app", image), "");
 }
 
 // What a request of a raw server is about.
