@@ -18,7 +18,10 @@ void recall(Features& features, const std::string& store, const Rows& rows, cons
             std::chrono::system_clock::time_point now) {
   const auto row = rows.find(name);
   if (row == rows.end()) return;
-  if (!row->second.works && now - row->second.seen > kNoIsBelieved) return;
+  // Seen in what is the future now: the machine's clock was wrong, then or now.
+  const auto age = now - row->second.seen;
+  const bool believed = age >= age.zero() && age <= kNoIsBelieved;
+  if (!row->second.works && !believed) return;
   features[store] = row->second.works ? Learned::kYes : Learned::kNo;
 }
 

@@ -116,6 +116,11 @@ TEST_F(Plan, AStoreThatDoesNotMountIsKnownForADay) {
   engine::Report planned = plan();
   EXPECT_EQ(eu_totals(planned).bytes_unsure, 0U);
   EXPECT_EQ(eu_totals(planned).bytes_mounted, 0U);
+  // A clock that is set back does not make it known for longer.
+  clock.set_wall(-std::chrono::hours(1));
+  EXPECT_GT(eu_totals(plan()).bytes_unsure, 0U);
+  clock.set_wall(std::chrono::hours(1));
+  EXPECT_EQ(eu_totals(plan()).bytes_unsure, 0U);
   clock.advance(std::chrono::hours(25));
   planned = plan();
   EXPECT_GT(eu_totals(planned).bytes_unsure, 0U);

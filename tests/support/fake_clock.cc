@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 
 std::chrono::system_clock::time_point FakeClock::wall() const {
   return std::chrono::system_clock::time_point(std::chrono::hours(490'000)) +
-         std::chrono::duration_cast<std::chrono::system_clock::duration>(passed());
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(passed()) + wall_off_;
 }
 
 Task<Result<void>> FakeClock::sleep_until(Clock::time_point when) {

@@ -19,6 +19,8 @@ class FakeClock final : public TimeSource {
 
   /// Moves time by hand; who slept until then wakes.
   void advance(Clock::duration by);
+  /// Somebody sets the machine's clock: `wall` moves, `now` does not.
+  void set_wall(std::chrono::system_clock::duration by) { wall_off_ += by; }
   /// Jumps to the earliest sleeper; false when nobody sleeps.
   bool advance_to_next();
   std::size_t sleepers() const { return sleepers_.size(); }
@@ -35,6 +37,7 @@ class FakeClock final : public TimeSource {
   // Not the epoch: a clock that starts at zero hides missing initialisations.
   static constexpr Clock::time_point kStart{std::chrono::hours(1000)};
   Clock::time_point now_ = kStart;
+  std::chrono::system_clock::duration wall_off_{};
   std::list<Sleeper> sleepers_;
 };
 
