@@ -60,7 +60,7 @@ void survive(std::uint64_t seed, std::size_t& retries) {
   BlobWorld world(1 + random() % 4, random() % 3 == 0 ? 0 : 8U << 20U);
   world.context.options.max_attempts = 1000;
   world.context.options.random_seed = seed + 1;
-  world.context.options.ring_bytes = 32U << (10 + random() % 6);
+  world.context.options.ring_bytes = 16U << (10 + random() % 6);  // Per target.
   world.context.options.checkpoint_bytes = 64U << (10 + random() % 5);
   Storm storm(seed, size);
   const auto weather = [&](Step step, const std::string&) { return storm(step); };
