@@ -170,19 +170,7 @@ Task<Result<Response>> Host::authorized(Call& call) {
       if (const Profile* better = profile_from_answer(response)) profile_ = better;
     }
     if (response.status != 401) co_return response;
-    if (!own(call) || response.redirected) {
-      co_return std::unexpected(
-          http_error(response, time_.wall())
-              .within(fmt::format("{} is not given the credentials of {}",
-                                  printable(response.final_url.authority(), 120), name_)));
-    }
-    std::vector<std::string> challenges;
-    for (const auto header : response.headers.find_all("WWW-Authenticate")) {
-      challenges.emplace_back(header);
-    }
-    Result<void> again = co_await authenticator_.refused(
-        {.scopes = call.scopes, .repository = call.repository, .long_body = false}, right.grant(),
-        std::move(challenges));
+    Result<void> again = co_await answer_challenge(call, right.grant(), response);
     if (again && sends == kMaxSends) {
       again = std::unexpected(http_error(response, time_.wall()));
     }
@@ -196,6 +184,23 @@ Task<Result<Response>> Host::authorized(Call& call) {
       co_return std::unexpected(http_error(response, time_.wall()).again());
     }
   }
+}
+
+Task<Result<void>> Host::answer_challenge(const Call& call, const Grant& used,
+                                          const Response& refusal) {
+  if (!own(call) || refusal.redirected) {
+    co_return std::unexpected(
+        http_error(refusal, time_.wall())
+            .within(fmt::format("{} is not given the credentials of {}",
+                                printable(refusal.final_url.authority(), 120), name_)));
+  }
+  std::vector<std::string> challenges;
+  for (const auto header : refusal.headers.find_all("WWW-Authenticate")) {
+    challenges.emplace_back(header);
+  }
+  co_return co_await authenticator_.refused(
+      {.scopes = call.scopes, .repository = call.repository, .long_body = false}, used,
+      std::move(challenges));
 }
 
 Task<Result<Response>> Host::once(Call& call, transport::Authorization* right) {

@@ -80,6 +80,9 @@ class Host {
 
   Task<Result<transport::Response>> first_contact(Call& call);
   Task<Result<transport::Response>> authorized(Call& call);
+  /// Of a request that was answered 401. A success: to send it once more may help.
+  Task<Result<void>> answer_challenge(const Call& call, const Grant& used,
+                                      const transport::Response& refusal);
   class Admitted;
   Task<Result<transport::Response>> once(Call& call, transport::Authorization* right);
   Task<Result<transport::Response>> probe_schemes(Call& call, transport::Authorization* right);
