@@ -9,6 +9,7 @@ using Seconds = std::chrono::duration<double>;
 // Below this much added wait, inflation is noise of schedulers and caches.
 constexpr Seconds kNoise{0.050};
 constexpr double kInflation = 3.0;
+constexpr double kOutlier = 2.0;
 // Requests a second of one class to one host that no wider window is opened for.
 constexpr double kFastest = 5000;
 constexpr double kSmoothing = 0.1;
@@ -22,11 +23,15 @@ void Window::learn(Clock::duration latency, Clock::time_point now) {
     quickest_ = sample;
     quickest_at_ = now;
   }
-  smoothed_ = smoothed_.count() == 0 ? sample : smoothed_ + kSmoothing * (sample - smoothed_);
+  if (smoothed_.count() == 0) smoothed_ = typical_ = sample;
+  // The first one may have been a late one.
+  if (sample == quickest_) typical_ = std::min(typical_, kOutlier * quickest_);
+  smoothed_ += kSmoothing * (sample - smoothed_);
+  typical_ += kSmoothing * (std::min(sample, kOutlier * typical_) - typical_);
 }
 
 bool Window::inflated() const {
-  return smoothed_ > kInflation * quickest_ && smoothed_ > quickest_ + kNoise;
+  return typical_ > kInflation * quickest_ && typical_ > quickest_ + kNoise;
 }
 
 void Window::shrink(double factor, Clock::time_point now) {

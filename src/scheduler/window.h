@@ -45,6 +45,9 @@ class Window {
   bool opening_ = true;
   std::chrono::duration<double> quickest_{0};
   std::chrono::duration<double> smoothed_{0};
+  /// The same, but that single answers count as twice it at most: where a part of all is late,
+  /// whatever is in flight, it stays with the others.
+  std::chrono::duration<double> typical_{0};
   Clock::time_point quickest_at_{};
   Clock::time_point shrunk_at_{};
 };

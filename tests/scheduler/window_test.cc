@@ -76,6 +76,16 @@ TEST_F(WindowTest, NarrowsWhenAnswersTakeThreeTimesAsLong) {
   EXPECT_GE(window.limit(), 1U);
 }
 
+// A fifth of the answers is late, however few are in flight: to wait does not help.
+TEST_F(WindowTest, SomeLateAnswersDoNotNarrowIt) {
+  Window window({.first = 16, .most = 128});
+  for (int i = 0; i < 5000; ++i) {
+    window.on_success(i % 5 == 0 ? milliseconds(2000) : milliseconds(20), window.limit(), now_);
+    now_ += milliseconds(20);
+  }
+  EXPECT_EQ(window.limit(), 128U);
+}
+
 TEST_F(WindowTest, NeverFallsBelowItsLeast) {
   Window window({.first = 4, .least = 1, .most = 8});
   for (int i = 0; i < 50; ++i) {
