@@ -339,11 +339,11 @@ Task<void> BlobPlacement::send(const oci::Descriptor& blob, std::vector<Part>& p
   }
 }
 
-// Of a blob smaller than a ring nobody waits for bytes: what its time tells is distance.
+// Of a blob far smaller than a ring nobody waits for bytes: what its time tells is distance.
 void BlobPlacement::learn_paces(const oci::Descriptor& blob, Clock::time_point begun,
                                 std::vector<TargetPaces::One> targets) {
   const Options& options = run_.context.options;
-  if (targets.size() < 2 || blob.size <= options.ring_bytes) return;
+  if (targets.size() < 2 || blob.size <= options.ring_bytes / 2) return;
   const auto end = std::ranges::max(targets, {}, &TargetPaces::One::ended).ended;
   run_.paces.shared(targets, begun, end, options.slow_target_after);
 }
