@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -124,6 +125,8 @@ class H2Server {
         script_(std::move(script)),
         max_streams_(max_streams),
         server_([this](RawConnection& c) { serve(c); }) {
+    // A client that goes while OpenSSL writes to it would end the test's process.
+    std::signal(SIGPIPE, SIG_IGN);
     const auto bio = [](const std::string& text) {
       return std::unique_ptr<BIO, int (*)(BIO*)>(
           BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free);
