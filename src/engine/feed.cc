@@ -16,8 +16,6 @@ std::string describe(const oci::SourceRepository& source, const oci::Descriptor&
   return fmt::format("read blob {} from {}", blob.digest.short_string(), source.id().to_string());
 }
 
-// Targets take turns at being behind; how long it is they that are, a ring for each of them
-// bridges.
 std::size_t ring_bytes(const Context& context, std::size_t targets) {
   constexpr std::size_t kWidest = 4;
   return context.options.ring_bytes * std::clamp<std::size_t>(targets, 1, kWidest);

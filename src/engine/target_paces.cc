@@ -8,22 +8,32 @@ namespace {
 
 constexpr std::chrono::minutes kTriedAgainAfter{5};
 
-double next_slowest(std::span<const TargetPaces::One> targets, std::size_t but) {
-  double out = std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (i != but) out = std::min(out, bytes_per_second(targets[i].pace));
-  }
-  return out;
-}
-
-// In the pipe, and after it, as the only one that had not ended.
-Clock::duration waited_for(std::span<const TargetPaces::One> targets, std::size_t which) {
+// As the only one that had not ended: a pipe with one reader measures nobody.
+Clock::duration alone(std::span<const TargetPaces::One> targets, std::size_t which) {
   Clock::time_point others{};
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (i != which) others = std::max(others, targets[i].ended);
   }
-  const Clock::duration alone = targets[which].ended - others;
-  return targets[which].pace.waited + std::max(alone, Clock::duration::zero());
+  return std::max(targets[which].ended - others, Clock::duration::zero());
+}
+
+double rate(std::span<const TargetPaces::One> targets, std::size_t which) {
+  Pace whole = targets[which].pace;
+  whole.busy += alone(targets, which);
+  return bytes_per_second(whole);
+}
+
+double next_slowest(std::span<const TargetPaces::One> targets, std::size_t but) {
+  double out = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (i != but) out = std::min(out, rate(targets, i));
+  }
+  return out;
+}
+
+// In the pipe, and after it.
+Clock::duration waited_for(std::span<const TargetPaces::One> targets, std::size_t which) {
+  return targets[which].pace.waited + alone(targets, which);
 }
 
 }  // namespace
@@ -36,7 +46,7 @@ void TargetPaces::shared(std::span<const One> targets, Clock::time_point begun,
     const Clock::duration span = now - std::max(begun, store.seen_until);
     store.seen_until = now;
     if (span <= Clock::duration::zero()) continue;
-    const bool slow = bytes_per_second(targets[i].pace) < next_slowest(targets, i) / 2;
+    const bool slow = rate(targets, i) < next_slowest(targets, i) / 2;
     store.span += span;
     if (slow) store.waited += std::min(waited_for(targets, i), span);
     if (store.waited > after) {

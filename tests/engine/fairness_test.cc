@@ -63,7 +63,6 @@ TEST_F(Fairness, EachOfManyRepositoriesHasItsShare) {
 // Each blob ends before its own pipe could tell who is slow.
 TEST_F(Fairness, ASlowTargetOfManyMiddlingBlobsDoesNotHoldTheOthersUp) {
   source.options.read_rate = 0;
-  engine_options.ring_bytes = 256U << 10U;  // What fits into the rings of all tells nothing.
   engine_options.small_blobs_in_flight = 64;
   options.artifacts_in_flight = 64;
   places.names = {"team/app"};
