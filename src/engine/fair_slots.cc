@@ -35,18 +35,7 @@ Task<Result<FairSlots::Held>> FairSlots::Share::take() {
     count();
     co_return Held(this);
   }
-  Waiter waiter(co_await current_executor());
-  waiting_.push_back(&waiter);
-  while (!waiter.has_slot) {
-    Result<void> woken = co_await waiter.granted.wait();
-    if (woken) continue;
-    if (waiter.has_slot) {
-      give_back();
-    } else {
-      std::erase(waiting_, &waiter);
-    }
-    co_return std::unexpected(std::move(woken).error());
-  }
+  TS_CO_TRY(co_await waiting_.wait([this] { give_back(); }));
   co_return Held(this);
 }
 
@@ -79,11 +68,8 @@ FairSlots::Share* FairSlots::next() const {
 
 void FairSlots::grant() {
   while (Share* share = next()) {
-    Share::Waiter* waiter = share->waiting_.front();
-    share->waiting_.pop_front();
-    waiter->has_slot = true;
     share->count();
-    waiter->granted.notify_all();
+    share->waiting_.grant();
   }
 }
 

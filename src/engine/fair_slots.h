@@ -2,11 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <utility>
 #include <vector>
 
-#include "base/event.h"
+#include "engine/slot_queue.h"
 
 namespace transship::engine {
 
@@ -57,18 +56,13 @@ class FairSlots {
 
    private:
     friend class FairSlots;
-    struct Waiter {
-      explicit Waiter(Executor executor) : granted(std::move(executor)) {}
-      Event granted;
-      bool has_slot = false;
-    };
     void count();
     void give_back();
 
     FairSlots& slots_;
     std::size_t used_ = 0;
     std::uint64_t served_ = 0;  ///< When last, counted in grants.
-    std::deque<Waiter*> waiting_;
+    SlotQueue waiting_;
   };
 
   std::size_t used() const { return used_; }

@@ -1,7 +1,5 @@
 #include "engine/slots.h"
 
-#include <algorithm>
-
 namespace transship::engine {
 
 Task<Result<Slots::Held>> Slots::take() {
@@ -9,18 +7,7 @@ Task<Result<Slots::Held>> Slots::take() {
     ++used_;
     co_return Held(this);
   }
-  Waiter waiter(co_await current_executor());
-  waiting_.push_back(&waiter);
-  while (!waiter.has_slot) {
-    Result<void> woken = co_await waiter.granted.wait();
-    if (woken) continue;
-    if (waiter.has_slot) {
-      give_back();
-    } else {
-      std::erase(waiting_, &waiter);
-    }
-    co_return std::unexpected(std::move(woken).error());
-  }
+  TS_CO_TRY(co_await waiting_.wait([this] { give_back(); }));
   co_return Held(this);
 }
 
@@ -32,11 +19,8 @@ Slots::Held Slots::overdraw() {
 void Slots::give_back() {
   --used_;
   while (used_ < limit_ && !waiting_.empty()) {
-    Waiter* next = waiting_.front();
-    waiting_.pop_front();
-    next->has_slot = true;
     ++used_;
-    next->granted.notify_all();
+    waiting_.grant();
   }
 }
 

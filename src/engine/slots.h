@@ -1,10 +1,9 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <utility>
 
-#include "base/event.h"
+#include "engine/slot_queue.h"
 
 namespace transship::engine {
 
@@ -48,16 +47,11 @@ class Slots {
   std::size_t used() const { return used_; }
 
  private:
-  struct Waiter {
-    explicit Waiter(Executor executor) : granted(std::move(executor)) {}
-    Event granted;
-    bool has_slot = false;
-  };
   void give_back();
 
   std::size_t limit_;
   std::size_t used_ = 0;
-  std::deque<Waiter*> waiting_;
+  SlotQueue waiting_;
 };
 
 }  // namespace transship::engine
