@@ -20,7 +20,6 @@
 #include "cli/stores.h"
 #include "engine/copy.h"
 #include "storage/journal.h"
-#include "transport/options.h"
 
 namespace transship::cli {
 
@@ -114,13 +113,11 @@ class CopyRun {
     // A dry run moves nothing. Where nobody looks, the board's lines would pile up.
     const ProgressStyle style = progress_style(common_.quiet || arguments_.dry_run, common_.json);
     const bool shown = style != ProgressStyle::kNone;
-    const engine::Context context{
-        .shards = stores_.shards(),
-        .time = real_time(),
-        .memory = stores_.memory(),
-        .progress = shown ? board_ : engine::silent_progress(),
-        .options = {.blobs_in_flight = stores_.blobs_in_flight(32, targets_.size()),
-                    .body_buffer_bytes = transport::kLargestBodyBuffer}};
+    const engine::Context context{.shards = stores_.shards(),
+                                  .time = real_time(),
+                                  .memory = stores_.memory(),
+                                  .progress = shown ? board_ : engine::silent_progress(),
+                                  .options = stores_.engine_options(32, 0, targets_.size())};
     TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
     view.spawn(show_progress(board_, style));
     engine::Report report =

@@ -157,18 +157,17 @@ Stores::Stores(const NetworkArguments& arguments,
 
 Stores::~Stores() = default;
 
-std::size_t Stores::blobs_in_flight(std::size_t wanted, std::size_t targets) const {
+engine::Options Stores::engine_options(std::size_t blobs, std::size_t small,
+                                       std::size_t targets) const {
   constexpr std::size_t kLeastRing = 512U << 10U;
-  constexpr std::size_t kTransfer =
-      transport::kLargestBodyBuffer + (64U << 10U);  // And its handles.
-  const std::size_t each = kLeastRing + (1 + targets) * kTransfer;
+  constexpr std::size_t kHandles = 64U << 10U;
+  const std::size_t each = kLeastRing + (1 + targets) * (transport::kLargestBodyBuffer + kHandles);
   const std::size_t fit = std::max<std::size_t>(1, memory_.limit() / each);
-  return std::min(small_blobs_in_flight(wanted), fit);
-}
-
-std::size_t Stores::small_blobs_in_flight(std::size_t wanted) const {
   // Half of the connections of each place: lists and manifests need some too, and so do ranges.
-  return std::min(wanted, connections_fit_ / 2);
+  const std::size_t most = connections_fit_ / 2;
+  return {.blobs_in_flight = std::min({blobs, most, fit}),
+          .small_blobs_in_flight = std::min(small, most),
+          .body_buffer_bytes = transport::kLargestBodyBuffer};
 }
 
 registry::Registry& Stores::registry(const std::string& host) {

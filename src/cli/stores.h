@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "config/docker_credentials.h"
 #include "engine/context.h"
+#include "engine/options.h"
 #include "oci/reference.h"
 #include "oci/store.h"
 #include "registry/registry.h"
@@ -36,11 +37,9 @@ class Stores {
   Shards& shards() { return shards_; }
   scheduler::Gates& gates() { return *gates_; }
   MemoryBudget& memory() { return memory_; }
-  /// Blobs that may be in flight to so many targets, with the memory and the descriptors that there
-  /// are: `wanted`, or fewer.
-  std::size_t blobs_in_flight(std::size_t wanted, std::size_t targets) const;
-  /// The same for blobs that take next to no memory.
-  std::size_t small_blobs_in_flight(std::size_t wanted) const;
+  /// What may be in flight to so many targets: `blobs`, and `small` ones, which take next to no
+  /// memory; or fewer, where memory or descriptors do not allow as many.
+  engine::Options engine_options(std::size_t blobs, std::size_t small, std::size_t targets) const;
   WorkerPool& workers() { return workers_; }
 
   /// A repository, or a layout, to read from. For layouts this touches the disk.

@@ -19,7 +19,6 @@
 #include "storage/job_lock.h"
 #include "storage/journal.h"
 #include "storage/manifest_cache.h"
-#include "transport/options.h"
 
 namespace transship::cli {
 
@@ -120,14 +119,11 @@ class SyncRun {
       most_targets = std::max(most_targets, targets.size());
       to_run.push_back({.job = &job, .stores = &places.emplace_back(stores_, job)});
     }
-    const engine::Context context{
-        .shards = stores_.shards(),
-        .time = real_time(),
-        .memory = stores_.memory(),
-        .progress = progress(),
-        .options = {.blobs_in_flight = stores_.blobs_in_flight(64, most_targets),
-                    .small_blobs_in_flight = stores_.small_blobs_in_flight(128),
-                    .body_buffer_bytes = transport::kLargestBodyBuffer}};
+    const engine::Context context{.shards = stores_.shards(),
+                                  .time = real_time(),
+                                  .memory = stores_.memory(),
+                                  .progress = progress(),
+                                  .options = stores_.engine_options(64, 128, most_targets)};
     engine::SyncOptions options;
     options.strict = arguments_.strict;
     if (arguments_.plan) options.planned = &planned_;
