@@ -45,10 +45,7 @@ class AnsweringProxy {
       return;
     }
     asked.head += connection.read_head();
-    const auto verb = asked.head.find(' ');
-    if (verb == std::string::npos) return;
-    asked.method = asked.head.substr(0, verb);
-    asked.target = asked.head.substr(verb + 1, asked.head.find(' ', verb + 1) - verb - 1);
+    if (!asked.read_request_line()) return;
     const auto length = asked.head.find("Content-Length: ");
     if (length != std::string::npos) {
       asked.body = connection.read_body(std::stoull(asked.head.substr(length + 16)));

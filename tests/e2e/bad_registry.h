@@ -19,6 +19,14 @@ namespace transship::e2e {
 struct Asked {
   std::string method, target, head, body;
 
+  /// Method and target, out of `head`; false: there is no request line.
+  bool read_request_line() {
+    const auto verb = head.find(' ');
+    if (verb == std::string::npos) return false;
+    method = head.substr(0, verb);
+    target = head.substr(verb + 1, head.find(' ', verb + 1) - verb - 1);
+    return true;
+  }
   std::string path() const { return target.substr(0, target.find('?')); }
   std::string query() const {
     const auto at = target.find('?');
@@ -89,10 +97,7 @@ class BadRegistry {
         return;
       }
       asked.head += connection.read_head();
-      const auto verb = asked.head.find(' ');
-      if (verb == std::string::npos) return;
-      asked.method = asked.head.substr(0, verb);
-      asked.target = asked.head.substr(verb + 1, asked.head.find(' ', verb + 1) - verb - 1);
+      if (!asked.read_request_line()) return;
       const std::uint64_t length = body_length(asked.head);
       asked.body = connection.read_body(length);
       if (asked.body.size() < length) return;  // Cut off: nothing came of it.

@@ -28,6 +28,12 @@ void guard_with_tokens(Rig& rig) {
         [](const std::string& value) { return value.starts_with("Bearer token-"); });
 }
 
+void serve_image_for_tokens(Rig& rig) {
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
+  guard_with_tokens(rig);
+  rig.issue_tokens();
+}
+
 TEST(Authentication, AnAnonymousRegistryCostsOneRequest) {
   Rig rig;
   rig.http.on(Method::kGet, "/v2/team/app/manifests/v1", image_answer());
@@ -82,9 +88,7 @@ TEST(Authentication, ATokenServersRateLimitIsAWaitAndNoRefusal) {
 
 TEST(Authentication, AThousandAtOnceAskForOneToken) {
   Rig rig;
-  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
-  guard_with_tokens(rig);
-  rig.issue_tokens();
+  serve_image_for_tokens(rig);
   rig.run([&]() -> Task<Result<void>> {
     const auto repo = rig.repository(Access::kPull);
     TaskGroup group(co_await current_executor());
@@ -137,9 +141,7 @@ TEST(Authentication, AReaderAsksPullATargetPullAndPush) {
 
 TEST(Authentication, ATokenIsRenewedBeforeItExpires) {
   Rig rig;
-  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
-  guard_with_tokens(rig);
-  rig.issue_tokens();
+  serve_image_for_tokens(rig);
   rig.run([&]() -> Task<Result<void>> {
     const auto repo = rig.repository(Access::kPull);
     TS_CO_TRY(co_await repo->manifest(tag()));
@@ -155,9 +157,7 @@ TEST(Authentication, ATokenIsRenewedBeforeItExpires) {
 
 TEST(Authentication, ATokenThatExpiresWhileItsRequestWaitsForLeaveIsRenewed) {
   Rig rig;
-  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
-  guard_with_tokens(rig);
-  rig.issue_tokens();
+  serve_image_for_tokens(rig);
   rig.run([&]() -> Task<Result<void>> {
     const auto repo = rig.repository(Access::kPull);
     TS_CO_TRY(co_await repo->manifest(tag()));
@@ -177,9 +177,7 @@ TEST(Authentication, ATokenThatExpiresWhileItsRequestWaitsForLeaveIsRenewed) {
 
 TEST(Authentication, ANewerTokenAtHandIsTakenWhenTheRequestLeaves) {
   Rig rig;
-  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
-  guard_with_tokens(rig);
-  rig.issue_tokens();
+  serve_image_for_tokens(rig);
   rig.run([&]() -> Task<Result<void>> {
     const auto repo = rig.repository(Access::kPull);
     TS_CO_TRY(co_await repo->manifest(tag()));
