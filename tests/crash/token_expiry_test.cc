@@ -97,9 +97,12 @@ TEST_P(TokenExpiry, ASyncOfManyLivesOfATokenIsRefusedNothing) {
              GetParam().name, seconds, source_issuer_.requests().size(), at_source,
              target_issuer_.requests().size(), at_target);
   EXPECT_GT(seconds, 2 * kLife);
-  // The first request of each is bare; the log is asked once without a token.
-  EXPECT_LE(at_source, 2U);
-  EXPECT_LE(at_target, 2U);
+  // The first request of each is bare; the log is asked once without a token. A busy machine may
+  // hold a few up until their token is too old; where nobody looks at it as a request leaves, more
+  // than a hundred are refused.
+  constexpr std::size_t kHeldUp = 6;
+  EXPECT_LE(at_source, 2U + kHeldUp);
+  EXPECT_LE(at_target, 2U + kHeldUp);
   // One a repository at each half of a life, as a body needs that much left.
   const auto most = static_cast<std::size_t>(kRepositories * (2 * seconds / kLife + 2));
   EXPECT_LE(source_issuer_.requests().size(), most);
