@@ -14,6 +14,11 @@ namespace {
 // Beats of a measure of one connection's pace, and of the lead that a further connection gets.
 constexpr int kMeasure = 6;
 constexpr int kLead = 12;
+// Beats after which the one that all wait for is too slow, at less than a part of the others'
+// speed; and between two such judgements, as a connection is lost by each.
+constexpr std::size_t kHoldingUp = 4;
+constexpr double kSlow = 0.25;
+constexpr int kPatience = 20;
 
 }  // namespace
 
@@ -154,6 +159,10 @@ Task<Result<void>> RangeReader::watch() {
     const RangePlan::Sample now_is = sample(look, now - last);
     last = now;
     traffic_.plan.advance(now_is);
+    if (const auto slow = holding_up(look)) {
+      handed_over_at_ = now;
+      co_await on_shard(shard_, [&] { windows_->hand_over(*slow); });
+    }
     break_requests(look);
     const std::size_t limit = wanted(look, now_is.held_up);
     if (limit == limit_ && limit <= working()) continue;
@@ -168,7 +177,13 @@ void RangeReader::count(const RangeWindows::Look& look) {
   for (std::size_t i = 0; i < look.connections.size(); ++i) {
     Connection& connection = *connections_[i];
     const RangeWindows::Connection& seen = look.connections[i];
-    const bool more = seen.received > std::exchange(connection.received, seen.received);
+    const bool flowed = connection.gained != 0;
+    connection.gained = seen.received - std::exchange(connection.received, seen.received);
+    const bool more = connection.gained != 0;
+    if (more && flowed && !seen.waited) {
+      const auto now = static_cast<double>(connection.gained);
+      connection.speed += (connection.speed == 0 ? 1 : 0.25) * (now - connection.speed);
+    }
     if (i == 0 && latency_ == Clock::duration::zero() && seen.first_byte_at) {
       latency_ = std::max<Clock::duration>(*seen.first_byte_at - connection.asked_at,
                                            std::chrono::nanoseconds(1));
@@ -206,6 +221,26 @@ std::size_t RangeReader::wanted(const RangeWindows::Look& look, bool held_up) co
                         connections_[0]->flowing && source_.may_split_reads();
   return may_grow ? mine + wanted - traffic_.open
                   : std::max<std::size_t>(1, std::min(limit_, mine));
+}
+
+// The connection that the others wait for, and that is far slower than they are: one of them brings
+// the same sooner. A connection that begins on a full link may stay slow for seconds.
+std::optional<std::size_t> RangeReader::holding_up(const RangeWindows::Look& look) {
+  std::optional<std::size_t> out;
+  for (std::size_t i = 0; i < look.connections.size(); ++i) {
+    Connection& connection = *connections_[i];
+    const bool front = look.connections[i].in_front && !look.connections[i].waited;
+    double best = 0;
+    for (const auto& each : connections_) {
+      if (each.get() != &connection) best = std::max(best, each->speed);
+    }
+    const bool slow =
+        look.idle != 0 && front && static_cast<double>(connection.gained) < kSlow * best;
+    connection.holding_up = slow ? connection.holding_up + 1 : 0;
+    if (connection.holding_up >= kHoldingUp) out = i;
+  }
+  if (out && context_.time.now() - handed_over_at_ < kPatience * beat()) return std::nullopt;
+  return out;
 }
 
 double RangeReader::siblings_rate(std::size_t index) const {

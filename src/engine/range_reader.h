@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/task_group.h"
@@ -44,6 +45,9 @@ class RangeReader {
     bool flowing = false;  ///< It has given bytes.
     bool broken = false;   ///< Its request was, by us: to be asked again.
     std::uint64_t received = 0;
+    std::uint64_t gained = 0;    ///< Received in the last beat.
+    double speed = 0;            ///< Bytes a beat of late, while it did not wait.
+    std::size_t holding_up = 0;  ///< Beats in a row.
     std::uint64_t measured = 0;  ///< Received at the last measure of its pace.
     Clock::time_point measured_at{};
     ConnectionPace pace;
@@ -60,6 +64,7 @@ class RangeReader {
   RangePlan::Sample sample(const RangeWindows::Look& look, Clock::duration passed) const;
   std::size_t wanted(const RangeWindows::Look& look, bool held_up) const;
   void break_requests(const RangeWindows::Look& look);
+  std::optional<std::size_t> holding_up(const RangeWindows::Look& look);
   bool starved(std::size_t index, const RangeWindows::Connection& look);
   double siblings_rate(std::size_t index) const;
   std::size_t working() const;
@@ -77,6 +82,7 @@ class RangeReader {
   std::size_t limit_ = 1;
   std::size_t most_ = 1;
   Clock::duration latency_{};
+  Clock::time_point handed_over_at_{};
   std::uint64_t received_ = 0;
   std::uint64_t wasted_ = 0;
   bool refused_ = false;

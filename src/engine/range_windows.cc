@@ -14,6 +14,8 @@ constexpr std::size_t kChunk = 256U << 10U;
 // What is passed on to the pipe at once: the ring may be small.
 constexpr std::size_t kPiece = 64U << 10U;
 constexpr std::uint64_t kMostKept = 128ULL << 20U;
+// A connection that has just begun is slow, and all others wait once its range is the one in front.
+constexpr std::uint64_t kFreshRange = 2ULL << 20U;
 
 }  // namespace
 
@@ -120,23 +122,32 @@ std::uint64_t RangeWindows::frontier() const {
   return last.open_ended_ ? std::min(last.position_ + ahead_, last.end_) : last.end_;
 }
 
-std::uint64_t RangeWindows::range_bytes(std::uint64_t first) const {
+std::uint64_t RangeWindows::range_bytes(std::uint64_t first, bool fresh) const {
   const std::uint64_t left = pipe_.size() - first;
   const std::uint64_t fair = std::min(span_ / (limit_ + 1), left / (2 * limit_));
-  const std::uint64_t bytes = std::clamp(fair, kLeastRange, kMostRange);
+  const std::uint64_t bytes = fresh ? kFreshRange : std::clamp(fair, kLeastRange, kMostRange);
   return left < bytes + kLeastRange / 2 ? left : bytes;
 }
 
 RangeWindows::Opened RangeWindows::open(std::size_t connection,
                                         std::shared_ptr<RangeWindow>& window) {
+  if (handed_over_) {
+    window = std::exchange(handed_over_, nullptr);
+    window->connection_ = connection;
+    return Opened::kYes;
+  }
   const std::uint64_t first = frontier();
   const bool alone = windows_.empty() && limit_ == 1;
   const bool splits = !windows_.empty() && windows_.back()->open_ended_;
   const std::uint64_t left = pipe_.size() - first;
-  if (left == 0 || (splits && left < kLeastRange)) return Opened::kNothingLeft;
+  // At the end there may still be something to take over.
+  if (left == 0) return pipe_.complete() ? Opened::kNothingLeft : Opened::kNotYet;
+  if (splits && left < kLeastRange) return Opened::kNothingLeft;
   if (!windows_.empty() && windows_.back()->tentative_) return Opened::kNotYet;
-  const std::uint64_t end = alone ? pipe_.size() : first + range_bytes(first);
+  bool& fresh = connections_[connection].fresh;
+  const std::uint64_t end = alone ? pipe_.size() : first + range_bytes(first, fresh);
   if (!windows_.empty() && end > pipe_.written() + span_) return Opened::kNotYet;
+  fresh = false;
   window = std::make_shared<RangeWindow>(*this, connection, first, end);
   window->open_ended_ = alone;
   window->tentative_ = splits;
@@ -204,6 +215,19 @@ void RangeWindows::limit(std::size_t connections) {
   note_hold_up();
 }
 
+void RangeWindows::hand_over(std::size_t connection) {
+  if (windows_.empty() || waiting_turns_ == 0 || handed_over_) return;
+  RangeWindow& front = *windows_.front();
+  const bool fits = front.connection_ == connection && !front.full() && front.chunks_.empty() &&
+                    !front.open_ended_ && !front.tentative_;
+  if (!fits) return;
+  handed_over_ = std::make_shared<RangeWindow>(*this, connection, front.position_, front.end_);
+  front.end_ = front.position_;
+  connections_[connection].fresh = true;
+  windows_.front() = handed_over_;
+  turn_.notify_all();
+}
+
 // The window's first byte is there: the one before it reads no further.
 bool RangeWindows::agree(RangeWindow& window) {
   const auto at = std::ranges::find(windows_, &window, &std::shared_ptr<RangeWindow>::get);
@@ -217,6 +241,8 @@ bool RangeWindows::agree(RangeWindow& window) {
   RangeWindow& before = **std::prev(at);
   before.end_ = window.position_;
   before.open_ended_ = false;
+  // Its request was for more, and its connection ends with it.
+  connections_[before.connection_].fresh = true;
   window.tentative_ = false;
   turn_.notify_all();
   if (before.full()) wake_drain();
@@ -352,12 +378,14 @@ RangeWindows::Look RangeWindows::look() {
   Look look{.connections = connections_, .received = received_, .dropped = dropped_};
   look.held_up = std::exchange(held_up_, {});
   look.left = pipe_.size() - frontier();
+  look.idle = waiting_turns_;
   look.room = span_ >= 2 * kLeastRange && budget_.used() + kLeastRange <= budget_.limit();
   for (std::size_t i = 0; i < connections_.size(); ++i) {
     const RangeWindow* window = connections_[i].window.get();
     const bool waits = window != nullptr && window->waiting_;
     look.connections[i].waited |= waits;
     look.connections[i].pointless = window != nullptr && (window->dropped_ || window->full());
+    look.connections[i].in_front = window != nullptr && is_front(*window);
     connections_[i].waited = waits;
   }
   return look;

@@ -90,6 +90,9 @@ class RangeWindows {
   /// Connections at and above this number get nothing more; down to one, what others have begun is
   /// given up where the first still reads on.
   void limit(std::size_t connections);
+  /// Gives the rest of what the connection in front reads to one that waits for its turn: it is
+  /// slow enough for that. Does nothing where none waits.
+  void hand_over(std::size_t connection);
   /// How far ahead a further connection starts.
   void set_ahead(std::uint64_t bytes);
   /// Writes what was kept, in order, until the pipe has all, or something failed for good.
@@ -102,6 +105,8 @@ class RangeWindows {
     RoundTrips trips;
     bool waited = false;     ///< Since the last look: for its target, for memory, for its turn.
     bool pointless = false;  ///< Its request has nothing more to bring.
+    bool in_front = false;   ///< All others wait for what it brings, sooner or later.
+    bool fresh = true;       ///< Its next request opens it, or opens it anew.
     std::shared_ptr<RangeWindow> window{};  ///< The newest.
   };
   struct Look {
@@ -111,6 +116,7 @@ class RangeWindows {
     std::uint64_t left = 0;     ///< Of the blob, not given to a connection.
     Clock::duration held_up{};  ///< Since the last look, in all.
     bool room = false;          ///< There is memory for a further window.
+    std::size_t idle = 0;       ///< Connections that wait for their turn.
   };
   Look look();
 
@@ -124,7 +130,7 @@ class RangeWindows {
   enum class Opened : std::uint8_t { kYes, kNotYet, kNothingLeft };
   Opened open(std::size_t connection, std::shared_ptr<RangeWindow>& window);
   std::uint64_t frontier() const;
-  std::uint64_t range_bytes(std::uint64_t first) const;
+  std::uint64_t range_bytes(std::uint64_t first, bool fresh) const;
   bool is_front(const RangeWindow& window) const;
   Flow accept(RangeWindow& window, std::span<const std::byte> bytes);
   Flow write_through(RangeWindow& front, std::span<const std::byte> bytes);
@@ -145,6 +151,7 @@ class RangeWindows {
   std::size_t limit_ = 1;
   std::string version_;
   Windows windows_;
+  std::shared_ptr<RangeWindow> handed_over_;  // One of them that no connection reads yet.
   std::vector<Connection> connections_;
   std::uint64_t received_ = 0;
   std::uint64_t dropped_ = 0;

@@ -256,6 +256,21 @@ TEST(BlobRanges, AStarvedRangeIsAbandonedAndAskedAgain) {
   }
 }
 
+// Not slow enough to be called starved, but all others would soon wait for it.
+TEST(BlobRanges, ASlowRangeInFrontIsTakenOverByAConnectionThatWaitsForIt) {
+  for (const std::size_t nth : {5U, 6U, 7U}) {
+    SCOPED_TRACE(nth);
+    RangeWorld world;
+    world.source.inject(
+        {.step = Step::kBlobGet, .kind = Fault::Kind::kSlow, .skip = nth, .after = 2 * kMB});
+    const auto blob = world.add_big(200 * kMB);
+    world.transfer(blob);
+    world.expect_all_arrived(blob);
+    EXPECT_LT(world.took[0], 6'500ms);
+    EXPECT_LE(world.repeated(blob), 2 * kMB);
+  }
+}
+
 TEST(BlobRanges, TooManyBytesOfARangeAreDropped) {
   RangeWorld world;
   world.source.inject(
