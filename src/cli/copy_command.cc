@@ -149,6 +149,7 @@ class CopyRun {
     TS_CO_TRY(source_, co_await stores_.source(ends.source));
     const std::string source_tag = target_tag(ends.source, "");
     for (const auto& reference : ends.targets) {
+      TS_CO_TRY(check_connections(ends.source, reference));
       TS_CO_TRY(auto target, co_await stores_.target(reference));
       const bool by_digest = std::holds_alternative<oci::RegistryReference>(reference) &&
                              std::get<oci::RegistryReference>(reference).digest &&
@@ -160,6 +161,13 @@ class CopyRun {
       opened_.push_back(std::move(target));
     }
     co_return Result<void>{};
+  }
+
+  Result<void> check_connections(const oci::Reference& source, const oci::Reference& target) const {
+    const auto* const from = std::get_if<oci::RegistryReference>(&source);
+    const auto* const to = std::get_if<oci::RegistryReference>(&target);
+    if (from == nullptr || to == nullptr) return {};
+    return stores_.check_connections(from->host, to->host);
   }
 
   // A target may name the digest that it is to get: it must be the source's.

@@ -27,8 +27,8 @@ std::size_t descriptor_limit() {
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 256;
 }
 
-std::size_t connections_that_fit(std::size_t limit, std::size_t places) {
-  return std::max(kLeast, (limit > kOwn ? limit - kOwn : 0) / (places + 1));
+std::size_t connections_that_fit(std::size_t limit, std::size_t places, std::size_t shards) {
+  return std::max(kLeast, (limit > kOwn ? limit - kOwn : 0) / (places + 1) / shards);
 }
 
 }  // namespace transship::cli

@@ -12,7 +12,8 @@ std::size_t descriptor_limit();
 /// Connections to each of `places` (registries, layouts) for which `limit` descriptors are enough;
 /// at least 2. Each place gets the same share, and there is one more for those that nobody named:
 /// token servers, hosts that blobs are redirected to. A share of its own, as a body holds a
-/// connection at one place while it waits for one at another.
-std::size_t connections_that_fit(std::size_t limit, std::size_t places);
+/// connection at one place while it waits for one at another. Each of `shards` may keep as many
+/// idle.
+std::size_t connections_that_fit(std::size_t limit, std::size_t places, std::size_t shards);
 
 }  // namespace transship::cli

@@ -140,8 +140,8 @@ Stores::Stores(const NetworkArguments& arguments,
                std::unique_ptr<registry::CredentialSource> credentials, Configured configured)
     : arguments_(arguments),
       configured_(std::move(configured)),
-      connections_fit_(connections_that_fit(descriptor_limit(), arguments.places)),
       shards_(arguments.shards),
+      connections_fit_(connections_that_fit(descriptor_limit(), arguments.places, shards_.size())),
       workers_(kWorkers),
       memory_(body_budget(arguments.memory_bytes)),
       credentials_(std::move(credentials)) {
@@ -168,6 +168,23 @@ engine::Options Stores::engine_options(std::size_t blobs, std::size_t small,
   return {.blobs_in_flight = std::min({blobs, most, fit}),
           .small_blobs_in_flight = std::min(small, most),
           .body_buffer_bytes = transport::kLargestBodyBuffer};
+}
+
+Result<void> Stores::check_connections(const std::string& source, const std::string& target) const {
+  if (!iequals(source, target)) return {};
+  const std::string host = to_lower(source);
+  auto found = configured_.find(host);
+  if (found == configured_.end()) found = configured_.find(host.substr(0, host.rfind(':')));
+  const std::size_t configured = found == configured_.end() ? 0 : found->second.max_connections;
+  const std::size_t most = configured != 0 ? configured : arguments_.max_connections;
+  if (most >= config::kConnectionsWithinHost) return {};
+  return fail(
+      Errc::kInvalidArgument,
+      fmt::format("{} is source and target, and copies within a host need {} connections: "
+                  "raise {}",
+                  source, config::kConnectionsWithinHost,
+                  configured != 0 ? fmt::format("registry.\"{}\".max_connections", found->first)
+                                  : std::string("--max-connections")));
 }
 
 registry::Registry& Stores::registry(const std::string& host) {

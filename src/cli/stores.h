@@ -51,6 +51,8 @@ class Stores {
   Task<Result<std::unique_ptr<oci::TargetRepository>>> target(const oci::Reference& reference);
 
   registry::Registry& registry(const std::string& host);
+  /// Fails where both are one host that may have too few connections for copies within it.
+  Result<void> check_connections(const std::string& source, const std::string& target) const;
   /// How long rate limits and Retry-After held back requests to this registry, at its own address.
   std::chrono::nanoseconds held_back(const std::string& host) const;
 
@@ -61,8 +63,8 @@ class Stores {
 
   NetworkArguments arguments_;
   Configured configured_;
-  std::size_t connections_fit_;  // to each place, by the limit of descriptors
   Shards shards_;
+  std::size_t connections_fit_;  // to each place, by the limit of descriptors
   WorkerPool workers_;  // Ends before the loops: its threads hand results to them to the last.
   MemoryBudget memory_;
   std::unique_ptr<scheduler::Gates> gates_;

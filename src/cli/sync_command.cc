@@ -35,6 +35,11 @@ class SyncRun {
 
   // Before anything is asked of a registry: locks, and the journal.
   Result<void> prepare() {
+    for (const engine::SyncJob& job : jobs_) {
+      for (const engine::Place& target : job.targets) {
+        TS_TRY(stores_.check_connections(job.source.store, target.store));
+      }
+    }
     const auto directory = state_directory(common_.state_dir);
     open_journal(directory);
     open_manifest_cache(directory);

@@ -239,20 +239,22 @@ void check_overlap(const TomlTable& table, const JobConfig& job) {
 
 std::string_view host_of(std::string_view place) { return place.substr(0, place.find('/')); }
 
-// What does not mount is read from and written to one host at the same time.
-constexpr std::size_t kConnectionsWithin = 3;
-
 void check_connections(const TomlTable& table, const JobConfig& job, const Config& config) {
-  const auto host = config.registries.find(to_lower(host_of(job.source)));
-  if (host == config.registries.end()) return;
-  const std::size_t most = host->second.max_connections;
-  if (most == 0 || most >= kConnectionsWithin) return;
+  const std::string host = to_lower(host_of(job.source));
+  // What is said of a host is said of all of its ports.
+  auto registry = config.registries.find(host);
+  if (registry == config.registries.end()) {
+    registry = config.registries.find(host.substr(0, host.rfind(':')));
+  }
+  if (registry == config.registries.end()) return;
+  const std::size_t most = registry->second.max_connections;
+  if (most == 0 || most >= kConnectionsWithinHost) return;
   for (const auto& target : job.targets) {
-    if (to_lower(host_of(target)) != host->first) continue;
+    if (to_lower(host_of(target)) != host) continue;
     table.complain("targets",
                    fmt::format("{} is the source's host, and copies within it need {} connections: "
                                "raise registry.\"{}\".max_connections",
-                               target, kConnectionsWithin, host->first));
+                               target, kConnectionsWithinHost, registry->first));
   }
 }
 

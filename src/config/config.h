@@ -21,6 +21,9 @@ struct SecretOptions {
   std::string helper;         ///< docker-credential-<helper>.
 };
 
+/// What a host does not mount is read from it and written to it at the same time.
+inline constexpr std::size_t kConnectionsWithinHost = 2;
+
 /// [registry."host"]
 struct RegistryConfig {
   std::string host;

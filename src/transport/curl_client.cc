@@ -61,7 +61,7 @@ class Client final : public CurlClient {
   Client(Shards& shards, Options options, Admission& admission)
       : shards_(shards), options_(std::move(options)), admission_(admission) {
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      loops_.push_back(std::make_unique<CurlShard>(shards.at(i), limits(i)));
+      loops_.push_back(std::make_unique<CurlShard>(shards.at(i), limits()));
     }
   }
 
@@ -83,14 +83,12 @@ class Client final : public CurlClient {
   const std::map<std::string, HostFigures>& figures() const override { return figures_; }
 
  private:
-  // Small requests run on the control shard, and `pick` packs transfers: so it gets half.
-  CurlShard::Limits limits(std::size_t shard) const {
-    const std::size_t n = shards_.size();
-    const std::size_t http1 = std::max<std::size_t>(options_.max_connections, 3) - kHttp2PerHost;
+  // Every shard may use all: admission bounds what they use together. A request that was admitted
+  // must not wait here for a connection, as the one that has it may wait for this request.
+  CurlShard::Limits limits() const {
     CurlShard::Limits out;
     out.http2_per_host = kHttp2PerHost;
-    out.http1_per_host = n == 1 ? http1 : shard == 0 ? http1 / 2 : http1 / 2 / (n - 1);
-    out.http1_per_host = std::max<std::size_t>(out.http1_per_host, 1);
+    out.http1_per_host = options_.max_connections;
     const auto shortest = std::min(options_.first_byte_timeout, options_.stall_timeout);
     out.tick =
         std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(1000));

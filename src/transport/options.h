@@ -54,7 +54,7 @@ struct Options {
   /// Bytes a second of bodies to and from each host, each way; 0: no limit. What a redirect leads
   /// to counts with the host that was asked.
   std::uint64_t bandwidth = 0;
-  std::size_t max_connections = 128;  ///< Per host, idle ones counted, all shards together.
+  std::size_t max_connections = 128;  ///< Per host and shard, idle ones counted.
   std::string user_agent = "transship";
 };
 

@@ -7,14 +7,14 @@ namespace transship::cli {
 namespace {
 
 TEST(Descriptors, AreSharedByAllPlacesAndOneMore) {
-  EXPECT_EQ(connections_that_fit(256, 2), 64U);
-  EXPECT_EQ(connections_that_fit(256, 4), 38U);
-  EXPECT_EQ(connections_that_fit(1024, 2), 320U);
+  EXPECT_EQ(connections_that_fit(256, 2, 1), 64U);
+  EXPECT_EQ(connections_that_fit(256, 4, 1), 38U);
+  EXPECT_EQ(connections_that_fit(1024, 2, 2), 160U);
 }
 
 TEST(Descriptors, SomeAreAlwaysThere) {
-  EXPECT_EQ(connections_that_fit(256, 1000), 2U);
-  EXPECT_EQ(connections_that_fit(10, 2), 2U);
+  EXPECT_EQ(connections_that_fit(256, 1000, 2), 2U);
+  EXPECT_EQ(connections_that_fit(10, 2, 2), 2U);
 }
 
 TEST(Descriptors, TheLimitIsRaisedToTheHardOne) {

@@ -222,18 +222,19 @@ TEST(Config, PlacesAreChecked) {
 }
 
 // What a host does not mount is read from it and written to it at the same time.
-TEST(Config, ACopyWithinAHostNeedsThreeConnections) {
-  const auto file = [](int connections, const std::string& target) {
+TEST(Config, ACopyWithinAHostNeedsTwoConnections) {
+  const auto file = [](int connections, const std::string& source, const std::string& target) {
     return fmt::format(
         "[registry.\"hub.example.com\"]\nmax_connections = {}\n"
-        "[[job]]\nname = \"a\"\nsource = \"hub.example.com/team\"\n"
-        "targets = [\"{}\"]\n",
-        connections, target);
+        "[[job]]\nname = \"a\"\nsource = \"{}/team\"\n"
+        "targets = [\"{}/copy\"]\n",
+        connections, source, target);
   };
-  EXPECT_ERROR(file(1, "Hub.example.com/copy"), "3 connections");
-  EXPECT_ERROR(file(2, "Hub.example.com/copy"), "3 connections");
-  EXPECT_TRUE(parse_config(file(3, "hub.example.com/copy"), "jobs.toml"));
-  EXPECT_TRUE(parse_config(file(1, "eu.example.com/copy"), "jobs.toml"));
+  EXPECT_ERROR(file(1, "hub.example.com", "Hub.example.com"), "2 connections");
+  EXPECT_ERROR(file(1, "hub.example.com:5000", "hub.example.com:5000"), "2 connections");
+  EXPECT_TRUE(parse_config(file(2, "hub.example.com", "hub.example.com"), "jobs.toml"));
+  EXPECT_TRUE(parse_config(file(1, "hub.example.com", "eu.example.com"), "jobs.toml"));
+  EXPECT_TRUE(parse_config(file(1, "hub.example.com:5000", "hub.example.com:443"), "jobs.toml"));
 }
 
 TEST(Config, ATargetWithinItsSourceIsRefusedUnlessItIsExcluded) {

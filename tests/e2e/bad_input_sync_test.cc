@@ -66,6 +66,17 @@ TEST_F(BadJobs, ATargetThatFeedsItsOwnSourceIsRefusedBeforeAnythingIsAsked) {
   EXPECT_EQ(source.log().count("catalog GET"), 0U);
 }
 
+TEST_F(BadJobs, OneConnectionForAllHostsIsTooFewWithinOne) {
+  Served source;
+  const auto refused =
+      transship({"sync", "-c", job(source.host() + "/team", {source.host() + "/mirror"}),
+                 "--max-connections", "1"},
+                home_);
+  EXPECT_EQ(refused.code, 2) << shown(refused);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr(source.host()), HasSubstr("--max-connections")));
+  EXPECT_EQ(source.log().count("catalog GET"), 0U);
+}
+
 TEST_F(BadJobs, TagsThatExistAreKeptWhereNothingMayBeOverwritten) {
   Served source, eu;
   push_same_moved_and_new(source, eu);

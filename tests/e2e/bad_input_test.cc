@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "e2e/answering_proxy.h"
 #include "e2e/bad_registry.h"
 #include "e2e/harness.h"
 #include "support/port.h"
@@ -49,6 +50,26 @@ TEST(BadReferences, AreUsage) {
   }
   EXPECT_EQ(transship({"copy", "127.0.0.1:1/app:1"}).code, 2);
   EXPECT_EQ(transship({"nonsense"}).code, 2);
+}
+
+// What a host does not mount is read from it and written to it at once, over one connection each.
+TEST(BadLimits, OneConnectionIsTooFewWithinAHostAndTwoAreEnough) {
+  Served registry;
+  const auto image = test::make_image({.layers = 2, .layer_bytes = 5U << 20U});
+  push(registry.http(), "app", image);
+  AnsweringProxy front(registry.port(), [](const Asked& asked) -> std::optional<std::string> {
+    if (asked.query().find("mount=") == std::string::npos) return std::nullopt;
+    return BadRegistry::answer("404 Not Found", "", "");
+  });
+  const auto copy = [&](const std::string& connections) {
+    return transship({"copy", front.host() + "/app:1.0", front.host() + "/copy:1.0",
+                      "--max-connections", connections});
+  };
+  const auto refused = copy("1");
+  EXPECT_EQ(refused.code, 2) << shown(refused);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("2 connections"), HasSubstr("--max-connections")));
+  ASSERT_DONE(copy("2"));
+  EXPECT_EQ(differences(registry.http(), "copy", image), "");
 }
 
 TEST(BadHosts, AreNamed) {

@@ -109,9 +109,9 @@ void RandomPass::make_limits() {
              .repositories = 1 + below(most),
              .artifacts = 1 + below(most),
              .connections = 1 + below(most)};
-  // What is read from and written to one host at once needs some for each direction.
+  // What is read from and written to one host at once needs one for each direction.
   const bool through = job_.targets.back().store == "hub.example";
-  if (through) limits_.connections = std::max<std::size_t>(limits_.connections, 3);
+  if (through) limits_.connections = std::max<std::size_t>(limits_.connections, 2);
   options_.blobs_in_flight = limits_.blobs;
   options_.small_blobs_in_flight = limits_.small_blobs;
   options_.small_blob_bytes = 5000;
