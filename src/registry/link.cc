@@ -98,6 +98,14 @@ std::string path_and_query(std::string_view reference) {
   return std::string(reference.substr(0, reference.find('#')));
 }
 
+std::string linked_target(std::string_view page, std::string_view link) {
+  std::string target = path_and_query(link);
+  if (target.starts_with('/')) return target;
+  const std::string path(page.substr(0, page.find('?')));
+  if (target.starts_with('?')) return path + target;
+  return path.substr(0, path.rfind('/') + 1) + target;
+}
+
 PageCursor PageCursor::first(std::string target) {
   PageCursor cursor;
   cursor.first_hash_ = cursor.saved_hash_ = hash_of(target);

@@ -17,6 +17,10 @@ std::optional<std::string> next_link(const std::vector<std::string_view>& header
 /// ports in it are often wrong behind proxies, and may not be trusted.
 std::string path_and_query(std::string_view reference);
 
+/// The target of a link on the page at `page`, itself a path with a query: a relative one is
+/// resolved against that.
+std::string linked_target(std::string_view page, std::string_view link);
+
 /// A place in a paged list, with what it takes to see that pages go round in circles.
 ///
 /// Stateless, so that a caller may drop a listing at any time: the cursor carries the hash of the

@@ -24,15 +24,6 @@ std::string query_value(std::string_view target, std::string_view key) {
   return "";
 }
 
-// A path-relative Link is resolved against the page's own path.
-std::string absolute_target(const std::string& page, const std::string& link) {
-  std::string target = path_and_query(link);
-  if (target.starts_with('/')) return target;
-  const std::string path = page.substr(0, page.find('?'));
-  if (target.starts_with('?')) return path + target;
-  return path.substr(0, path.rfind('/') + 1) + target;
-}
-
 bool has_empty_last(std::string_view target) {
   return target.ends_with("last=") || target.contains("last=&");
 }
@@ -49,7 +40,7 @@ std::optional<std::string> next_of(const PageCursor& place, const Response& resp
   const auto link = next_link(response.headers.find_all("Link"));
   std::optional<PageCursor> next;
   if (link) {
-    const std::string target = absolute_target(place.target, *link);
+    const std::string target = linked_target(place.target, *link);
     // One registry always sends a link; behind the last page it leads to the first.
     if (has_empty_last(target)) return std::nullopt;
     next = place.next(target);

@@ -29,6 +29,8 @@ struct Options {
 
   std::uint64_t manifest_bytes = 4ULL << 20U;  ///< Largest manifest read.
   std::uint64_t referrers_page_bytes = 8ULL << 20U;
+  /// All pages of one list of referrers together, as it is held whole: some 60,000 referrers.
+  std::uint64_t referrers_bytes = 32ULL << 20U;
   std::uint64_t list_page_bytes = 64ULL << 20U;  ///< Tags and catalog.
   std::uint64_t token_bytes = 1ULL << 20U;
   std::uint64_t error_bytes = 1ULL << 20U;  ///< Proxies answer with whole web pages.

@@ -1,6 +1,7 @@
+#include <fmt/format.h>
+
 #include <unordered_set>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "registry/error_body.h"
 #include "registry/repository.h"
@@ -32,6 +33,18 @@ bool means_unsupported(const Response& response) {
       // GHCR redirects to its web site, which has limits of its own.
       return response.redirected && response.status == 429;
   }
+}
+
+// The list was there a moment ago: its place vanished, or the registry broke. That is neither an
+// empty list nor a missing API, whatever the status means elsewhere; read anew it may be whole.
+Error broken_off(Error error, std::size_t page) {
+  const bool reads_as_none = error.code == Errc::kNotFound || error.code == Errc::kUnsupported ||
+                             error.code == Errc::kRepositoryUnknown;
+  if (page == 1 || !reads_as_none) return error;
+  error.code = Errc::kHttp;
+  error.retryable = true;
+  error.hint.clear();
+  return std::move(error).within(fmt::format("page {}", page));
 }
 
 void add_each_once(Referrers& out, std::unordered_set<std::string>& seen,
@@ -72,16 +85,13 @@ Task<Result<Referrers>> Repository::ask_referrers(const oci::Digest& wanted) {
 
 Task<Result<std::optional<Referrers>>> Repository::referrers_by_api(const oci::Digest& subject) {
   const std::string what = action("GET", "referrers of " + subject.short_string());
+  const Options& options = host_.options();
   Referrers out;
   std::unordered_set<std::string> seen;
+  std::uint64_t bytes = 0;
   PageCursor place = PageCursor::first(path("referrers/" + subject.to_string()));
   while (true) {
-    Call get = call(Method::kGet, place.target, &oci::RequestCounts::referrers);
-    get.request_class = transport::RequestClass::kReferrers;
-    get.headers.set("Accept", std::string(oci::media_type::kOciIndex));
-    get.headers.set("Accept-Encoding", "identity");
-    get.max_body = host_.options().referrers_page_bytes;
-    Result<Response> sent = co_await host_.send(std::move(get));
+    Result<Response> sent = co_await host_.send(referrers_call(place.target));
     if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
     if (place.page == 1 && means_unsupported(*sent)) {
       // A missing repository, or Quay's missing subject (400), says nothing of the API.
@@ -89,21 +99,39 @@ Task<Result<std::optional<Referrers>>> Repository::referrers_by_api(const oci::D
       if (says) no_referrers_api_until_ = host_.time().now() + kSupportMemory;
       co_return std::optional<Referrers>();
     }
-    if (sent->status != 200) co_return std::unexpected(host_.error(*sent, what));
+    if (sent->status != 200) {
+      Error error = broken_off(http_error(*sent, host_.time().wall()), place.page);
+      co_return std::unexpected(std::move(error).within(what));
+    }
+    bytes += sent->body.size();
+    if (bytes > options.referrers_bytes) {
+      co_return fail(Errc::kTooLarge, fmt::format("{}: the list is above {}", what,
+                                                  human_bytes(options.referrers_bytes)));
+    }
     const auto link = next_link(sent->headers.find_all("Link"));
     oci::ParseLimits limits;
-    limits.max_bytes = host_.options().referrers_page_bytes;
+    limits.max_bytes = options.referrers_page_bytes;
     auto index = oci::parse_manifest(std::move(sent->body), oci::media_type::kOciIndex,
                                      std::nullopt, limits);
     if (!index) co_return std::unexpected(std::move(index).error().within(what));
     add_each_once(out, seen, std::move(index->manifests));
-    const auto next = link ? place.next(path_and_query(*link)) : std::nullopt;
+    const auto next = link ? place.next(linked_target(place.target, *link)) : std::nullopt;
     if (!next) co_return std::optional(std::move(out));
-    if (next->page > host_.options().max_pages) {
-      co_return fail(Errc::kTooLarge, what + ": the list does not end");
+    if (next->page > options.max_pages) {
+      co_return fail(Errc::kTooLarge,
+                     fmt::format("{}: the list has more than {} pages", what, options.max_pages));
     }
     place = *next;
   }
+}
+
+Call Repository::referrers_call(std::string target) const {
+  Call get = call(Method::kGet, std::move(target), &oci::RequestCounts::referrers);
+  get.request_class = transport::RequestClass::kReferrers;
+  get.headers.set("Accept", std::string(oci::media_type::kOciIndex));
+  get.headers.set("Accept-Encoding", "identity");
+  get.max_body = host_.options().referrers_page_bytes;
+  return get;
 }
 
 Task<Result<Referrers>> Repository::referrers_by_tag(const oci::Digest& subject) {

@@ -97,6 +97,7 @@ class Repository final : public oci::TargetRepository {
   // referrers.cc
   Task<Result<oci::Referrers>> ask_referrers(const oci::Digest& wanted);
   Task<Result<std::optional<oci::Referrers>>> referrers_by_api(const oci::Digest& subject);
+  Call referrers_call(std::string target) const;
   Task<Result<oci::Referrers>> referrers_by_tag(const oci::Digest& subject);
   Task<Result<bool>> tag_may_exist(std::string tag);
 

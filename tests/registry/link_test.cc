@@ -38,6 +38,13 @@ TEST(Link, OnlyPathAndQueryCount) {
   EXPECT_EQ(path_and_query("list?n=1#f"), "list?n=1");
 }
 
+TEST(Link, RelativeOnesStartAtTheirPage) {
+  const std::string page = "/v2/a/referrers/sha256:00?p=1";
+  EXPECT_EQ(linked_target(page, "https://evil.example/v2/a?p=2"), "/v2/a?p=2");
+  EXPECT_EQ(linked_target(page, "?p=2"), "/v2/a/referrers/sha256:00?p=2");
+  EXPECT_EQ(linked_target(page, "sha256:00?p=2"), "/v2/a/referrers/sha256:00?p=2");
+}
+
 TEST(PageCursor, SurvivesPrinting) {
   auto place = PageCursor::first("/v2/a/tags/list?n=2").next("/v2/a/tags/list?n=2&last=x y");
   ASSERT_TRUE(place.has_value());

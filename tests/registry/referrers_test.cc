@@ -53,6 +53,87 @@ TEST(Referrers, ByApiInPagesEachOnce) {
   EXPECT_EQ(rig.http.sent()[0].request_class, transport::RequestClass::kReferrers);
 }
 
+// A page of `count` referrers from `first` on, with a link to what `link` names.
+transport::Response page_answer(std::size_t first, std::size_t count, const std::string& link) {
+  std::vector<oci::Descriptor> list;
+  for (std::size_t i = first; i < first + count; ++i) list.push_back(referrer(std::to_string(i)));
+  auto out = index_answer(list);
+  if (!link.empty()) out.headers.add("Link", "<" + link + ">; rel=\"next\"");
+  return out;
+}
+
+// The number behind "p=" in the query; 0 on the first page.
+std::size_t page_of(const SentRequest& sent) {
+  const auto at = sent.url.query().find("p=");
+  return at == std::string::npos ? 0 : std::stoul(std::string(sent.url.query().substr(at + 2)));
+}
+
+TEST(Referrers, TenThousandInPagesAreReadWhole) {
+  constexpr std::size_t kPages = 100, kEach = 100;
+  // Links are absolute, with a host that is not to be believed, or relative in two ways.
+  const std::string forms[] = {
+      "https://internal:5000" + kApi + "?p=", "?p=", kSubject.to_string() + "?p="};
+  Rig rig;
+  rig.http.on(Method::kGet, kApi, [&](const SentRequest& sent) -> ScriptedHttp::Answer {
+    const std::size_t page = page_of(sent);
+    const std::string next = forms[page % 3] + std::to_string(page + 1);
+    return page_answer(page * kEach, kEach, page + 1 < kPages ? next : "");
+  });
+  const auto found = ask(rig);
+  ASSERT_TRUE(found.has_value()) << found.error().describe();
+  EXPECT_EQ(found->manifests.size(), kPages * kEach);
+  EXPECT_EQ(rig.http.sent().size(), kPages);
+}
+
+struct UnreadableList {
+  const char* name;
+  Errc code;
+  bool retryable;
+  std::string says;
+  std::function<transport::Response(std::size_t page)> page;
+};
+
+// A list that was begun and cannot be read to its end is neither shorter nor empty.
+TEST(Referrers, AListThatCannotBeReadWholeIsAnError) {
+  const auto broken_by = [](int status) {
+    return [status](std::size_t page) {
+      return page == 0 ? page_answer(0, 2, "?p=1") : answer(status, {}, "");
+    };
+  };
+  const UnreadableList lists[] = {
+      {"pages without end", Errc::kTooLarge, false, "more than 5 pages",
+       [](std::size_t page) { return page_answer(page, 1, "?p=" + std::to_string(page + 1)); }},
+      {"more bytes than may be held", Errc::kTooLarge, false, "above 4.0 KiB",
+       [](std::size_t page) { return page_answer(page * 9, 9, "?p=" + std::to_string(page + 1)); }},
+      {"a page above its limit", Errc::kTooLarge, false, "above the limit",
+       [](std::size_t page) { return page_answer(page, 40, ""); }},
+      {"a place that vanished", Errc::kHttp, true, "page 2: HTTP 404", broken_by(404)},
+      {"an API that vanished", Errc::kHttp, true, "page 2: HTTP 405", broken_by(405)},
+      {"no right any more", Errc::kDenied, false, "HTTP 403", broken_by(403)},
+      {"a web page in the middle", Errc::kMalformed, false, "", [](std::size_t page) {
+         return page == 0 ? page_answer(0, 2, "?p=1")
+                          : answer(200, {{"Content-Type", "text/html"}}, "<html>");
+       }}};
+  for (const UnreadableList& list : lists) {
+    SCOPED_TRACE(list.name);
+    Options options;
+    options.max_pages = 5;
+    options.referrers_page_bytes = 3072;
+    options.referrers_bytes = 4096;
+    Rig rig(options);
+    rig.http.on(Method::kGet, kApi, [&](const SentRequest& sent) -> ScriptedHttp::Answer {
+      return list.page(page_of(sent));
+    });
+    const auto found = ask(rig);
+    ASSERT_FALSE(found.has_value());
+    EXPECT_EQ(found.error().code, list.code) << found.error().describe();
+    EXPECT_EQ(found.error().retryable, list.retryable);
+    EXPECT_THAT(found.error().message, HasSubstr(kSubject.short_string()));
+    EXPECT_THAT(found.error().message, HasSubstr("reg.example.com/team/app"));
+    EXPECT_THAT(found.error().message, HasSubstr(list.says));
+  }
+}
+
 TEST(Referrers, WithoutAnApiOneTagListTakesItsPlace) {
   for (const int status : {404, 405, 406, 501}) {
     Rig rig;
