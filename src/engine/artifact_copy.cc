@@ -140,6 +140,8 @@ Task<Result<bool>> ArtifactCopy::tag_stands() {
   co_return co_await looks_.get(0, [this] { return look_again(); });
 }
 
+bool ArtifactCopy::may_move_on() const { return !root_.digest && moves_ < kMostMoves; }
+
 Task<Result<bool>> ArtifactCopy::look_again() {
   const Clock::time_point now = shared_.run.context.time.now();
   Result<oci::Descriptor> there = co_await shared_.source.resolve(root_);
@@ -152,7 +154,7 @@ Task<Result<bool>> ArtifactCopy::look_again() {
     looked_again_ = true;
     co_return true;
   }
-  if (moves_ < kMostMoves) co_return false;
+  if (may_move_on()) co_return false;
   Error error{.code = Errc::kConflict,
               .message = "the tag moves faster at the source than it can be copied",
               .side = Side::kSource,
@@ -211,8 +213,15 @@ Task<Result<void>> ArtifactCopy::deliver(Root root) {
   digest_ = root.descriptor.digest;
   std::vector<Delivery*> want = decide(root);
   if (!want.empty() && !root.manifest) {
-    TS_CO_TRY(root.manifest,
-              co_await shared_.source.manifest(oci::ManifestName::by_digest(digest_)));
+    auto read = co_await shared_.source.manifest(oci::ManifestName::by_digest(digest_));
+    if (!read && read.error().code == Errc::kNotFound && may_move_on()) {
+      // The tag moved since it was looked at, and what it named went with it.
+      for (const Delivery& delivery : deliveries_) {
+        if (delivery.live() && !delivery.excluded) moved_.push_back(delivery.index);
+      }
+      co_return Result<void>{};
+    }
+    TS_CO_TRY(root.manifest, std::move(read));
   }
   Node& node = root.manifest ? walk_.pin(root.manifest) : walk_.node(root.descriptor);
   for (Delivery& delivery : deliveries_) {

@@ -60,6 +60,7 @@ class ArtifactCopy {
   [[nodiscard]] Task<void> serve_moved();
   [[nodiscard]] Task<Result<bool>> tag_stands();
   [[nodiscard]] Task<Result<bool>> look_again();
+  bool may_move_on() const;
   [[nodiscard]] Task<Result<void>> deliver(Root root);
   [[nodiscard]] Task<Result<void>> filter(Root& root);
   std::vector<Delivery*> decide(const Root& root);

@@ -110,8 +110,11 @@ Task<Result<ManifestPtr>> SourceView::by_tag(oci::ManifestName name) {
     seen = co_await run_.manifest_cache->tag(id_.to_string(), name.name);
   }
   if (!seen) co_return co_await fetch(std::move(name));
-  TS_CO_TRY(const oci::Descriptor now, co_await resolve(std::move(name)));
-  co_return co_await manifest(oci::ManifestName::by_digest(now.digest));
+  TS_CO_TRY(const oci::Descriptor now, co_await resolve(name));
+  auto read = co_await manifest(oci::ManifestName::by_digest(now.digest));
+  // The tag moved since, and what it named went with it.
+  if (!read && read.error().code == Errc::kNotFound) co_return co_await fetch(std::move(name));
+  co_return read;
 }
 
 Task<Result<ManifestPtr>> SourceView::by_digest(oci::Digest digest) {

@@ -74,6 +74,38 @@ TEST_F(TagMovesTest, SeveralTargetsCostOneLook) {
   EXPECT_EQ(source.calls(Step::kResolve), 1U);
 }
 
+// The target has an older image, so that the tag is asked for by HEAD first.
+TEST_F(TagMovesTest, BetweenHeadAndGetOneOfTheTwoIsCopiedWhole) {
+  for (const bool gone : {false, true}) {
+    SCOPED_TRACE(gone ? "the one before is gone" : "both are there");
+    const std::string name = gone ? "team/gone" : "team/stays";
+    places.names = {name};
+    image(name, "v0");
+    ASSERT_TRUE(pass().ok());
+    const oci::Manifest seen = image(name, "new");
+    at_source(name).tag("v0", seen.digest);
+    at_source(name).untag("new");
+    const oci::Manifest after = image(name, "newer");
+    at_source(name).untag("newer");
+    source.watch = [&, done = false](const Call& call) mutable {
+      if (call.step != Step::kResolve || call.what != "v0" || std::exchange(done, true)) return;
+      at_source(name).tag("v0", after.digest);
+      if (gone) at_source(name).remove_manifest(seen.digest);
+    };
+    const engine::Report report = pass();
+    source.watch = {};
+    ASSERT_TRUE(report.ok()) << why(report);
+    const oci::Manifest& copied = gone ? after : seen;
+    const oci::Manifest& other = gone ? seen : after;
+    EXPECT_EQ(at_eu(name).tag_map().at("v0"), copied.digest);
+    CopyWorld::expect_complete(at_eu(name), at_source(name), copied.digest, false);
+    EXPECT_EQ(at_eu(name).find(oci::ManifestName::by_digest(other.digest)), nullptr);
+    ASSERT_EQ(report.items.size(), 1U);
+    EXPECT_EQ(report.items[0].digest, copied.digest.to_string());
+    EXPECT_EQ(report.items[0].note.contains("moved"), gone) << report.items[0].note;
+  }
+}
+
 TEST_F(TagMovesTest, ATagThatVanishedIsSaidAndNotWritten) {
   slow(70, [this] {
     source.inject({.step = Step::kResolve,

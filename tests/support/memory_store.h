@@ -151,7 +151,9 @@ class MemoryRepository final : public oci::TargetRepository {
   oci::Manifest add_manifest(std::string bytes, const std::string& media_type,
                              const std::string& tag = "");
   void remove_blob(const oci::Digest& digest) { blobs_.erase(digest); }
+  void remove_manifest(const oci::Digest& digest) { manifests_.erase(digest); }
   void tag(const std::string& tag, const oci::Digest& digest) { tags_[tag] = digest; }
+  void untag(const std::string& tag) { tags_.erase(tag); }
   const std::string* blob_bytes(const oci::Digest& digest) const;
   const oci::Manifest* find(const oci::ManifestName& name) const;
   const std::map<std::string, oci::Digest>& tag_map() const { return tags_; }
