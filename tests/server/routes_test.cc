@@ -2,7 +2,9 @@
 
 #include <fstream>
 
+#include "base/text.h"
 #include "fixture.h"
+#include "oci/names.h"
 #include "server/request.h"
 
 namespace transship::server {
@@ -27,7 +29,9 @@ TEST(Route, IsAnchoredAtTheEnd) {
 TEST(Route, RefusesWhatIsNoPath) {
   for (const char* target :
        {"/", "/v1/", "*", "/v2/a", "/v2//manifests/x%", "/v2/manifests/x", "/v2/a/../b/manifests/x",
-        "/v2/a/%2e%2e/b/manifests/x", "/v2/a/./manifests/x", "/v2/a%00/manifests/x"}) {
+        "/v2/a/%2e%2e/b/manifests/x", "/v2/a/./manifests/x", "/v2/a%00/manifests/x",
+        "/v2/a%2Fb/manifests/x", "/v2/a/manifests%2fx", "//v2/a/manifests/x", "/v2/a/manifests/x/",
+        "/v2/a/tags/list/", "/v2/_catalog/"}) {
     EXPECT_EQ(route(target).resource, Resource::kNone) << target;
   }
 }
@@ -95,6 +99,81 @@ TEST_F(ServerTest, NeverLeavesItsTree) {
   EXPECT_GE(upload.status, 400);
   EXPECT_FALSE(std::filesystem::exists(outside / "oci-layout"));
   std::filesystem::remove_all(outside);
+}
+
+// All that is below a directory.
+std::vector<std::string> everything_in(const std::filesystem::path& directory) {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    out.push_back(entry.path().lexically_relative(directory).string());
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+// Paths that mean nothing, or something only to who decodes them too late or too often.
+std::vector<std::string> strange_paths() {
+  std::vector<std::string> out = {
+      "//v2/a/manifests/v1",   "/v2//a/manifests/v1", "/v2/a//manifests/v1",  "/v2/a/manifests//v1",
+      "/v2/a//blobs/uploads/", "/v2//blobs/uploads/", "/v2/blobs/uploads/",   "/v2/a/manifests/v1/",
+      "/v2/a/manifests/",      "/v2/a/manifests",     "/v2/a/blobs/",         "/v2/a/tags/list/",
+      "/v2/_catalog/",         "/v2/a/referrers/",    "/v2/a/blobs/uploads//"};
+  const std::vector<std::string> tricks = {"%2e%2e",
+                                           "%2e%2e%2fa",
+                                           "..%2fa",
+                                           "..%2F..%2Fa",
+                                           "a%2fb",
+                                           "%2fa",
+                                           "a%2f",
+                                           "..%5c..",
+                                           "%252e%252e",
+                                           ".%2e",
+                                           "%c0%ae%c0%ae",
+                                           "a%00b",
+                                           "a%0ab",
+                                           "a%",
+                                           "a%zz",
+                                           "%ff",
+                                           "a%20b",
+                                           "..;",
+                                           "a%2e",
+                                           "%2ea",
+                                           std::string(256, 'a'),
+                                           std::string(129, '-'),
+                                           std::string(60'000, 'a')};
+  for (const std::string& trick : tricks) {
+    for (const char* form :
+         {"/v2/{}/blobs/uploads/", "/v2/a/{}/blobs/uploads/", "/v2/{}/manifests/v1",
+          "/v2/{}/blobs/sha256:00", "/v2/{}/tags/list", "/v2/a/blobs/uploads/{}", "/v2/a/blobs/{}",
+          "/v2/a/blobs/sha256:{}", "/v2/a/referrers/{}"}) {
+      out.push_back(fmt::format(fmt::runtime(form), trick));
+    }
+    // Some are tags as any other.
+    if (!oci::Tag::parse(percent_decode(trick).value_or("/"))) {
+      out.push_back("/v2/a/manifests/" + trick);
+    }
+    out.push_back("/v2/a/manifests/sha256:" + trick);
+    out.push_back("/v2/a/blobs/uploads/?mount=sha256:" + trick + "&from=a");
+    out.push_back("/v2/a/blobs/uploads/?digest=sha256:" + trick);
+  }
+  return out;
+}
+
+TEST_F(ServerTest, StrangePathsAreRefusedAndLeaveNothing) {
+  options.fold_after = std::chrono::hours(1);
+  start();
+  const std::string manifest = push_image("a", "v1");
+  const auto before = everything_in(options.root);
+  for (const std::string& path : strange_paths()) {
+    for (const char* method : {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"}) {
+      const int status = ask(method, path, "body").status;
+      EXPECT_TRUE(status == 400 || status == 404 || status == 405)
+          << status << " " << method << " " << path.substr(0, 200);
+    }
+  }
+  EXPECT_EQ(put_manifest("a", digest_text(manifest) + "?tag=..%2fx", manifest).status, 400);
+  EXPECT_EQ(everything_in(options.root), before);
+  EXPECT_EQ(ask("GET", "/v2/a/manifests/v1").body, manifest);
 }
 
 TEST_F(ServerTest, OneServerATree) {
