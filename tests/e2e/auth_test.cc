@@ -11,7 +11,9 @@ namespace transship::e2e {
 namespace {
 
 using test::TokenIssuer;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
+using ::testing::Eq;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -112,6 +114,46 @@ TEST_F(Tokens, MountsAskForPullOnTheSiblingToo) {
   for (const auto& scope : scopes) {
     EXPECT_TRUE(scope == "repository:hub/app:pull" || scope == "repository:eu/app:pull,push")
         << scope;
+  }
+}
+
+// Two repositories of one registry, and issuers that may not grant both in one token.
+TEST_F(Tokens, AMountWhoseScopeIsNotGrantedBecomesAnUpload) {
+  using Further = TokenIssuer::Options::Further;
+  const auto image = test::make_image({});
+  Served source;
+  push(source.http(), "app", image);
+  for (const Further further : {Further::kGranted, Further::kLeftOut, Further::kRefused}) {
+    SCOPED_TRACE(static_cast<int>(further));
+    const TokenIssuer issuer({.users = users(), .further = further});
+    DistributionRegistry target(Version::k28, {.token = issuer.trust()});
+    const Home home;
+    home.store_login(target.host(), "robot", "secret");
+    ASSERT_DONE(transship({"copy", source.host() + "/app:1.0", target.host() + "/eu/app:1.0",
+                           target.host() + "/us/app:1.0"},
+                          home));
+    for (const std::string repository : {"eu/app", "us/app"}) {
+      const std::string reader = issuer.token({"repository:" + repository + ":pull"}, "t");
+      EXPECT_EQ(
+          differences(target.http({{"Authorization", "Bearer " + reader}}), repository, image), "");
+    }
+    const auto log = target.log();
+    const auto mounted = std::ranges::count_if(log.all(), [](const auto& request) {
+      return request.kind() == "mount POST" && request.status == 201;
+    });
+    EXPECT_EQ(static_cast<std::size_t>(mounted),
+              further == Further::kGranted ? image.blobs.size() : 0U)
+        << log.text();
+    // For a mount: writing here, reading there, and no more.
+    for (const auto& request : issuer.requests()) {
+      const std::string first = sorted(request.scopes.at(0));
+      EXPECT_THAT(first,
+                  AnyOf(Eq("repository:eu/app:pull,push"), Eq("repository:us/app:pull,push")));
+      if (request.scopes.size() == 1) continue;
+      ASSERT_EQ(request.scopes.size(), 2U);
+      EXPECT_EQ(request.scopes[1],
+                first.contains("eu/app") ? "repository:us/app:pull" : "repository:eu/app:pull");
+    }
   }
 }
 

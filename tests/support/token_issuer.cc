@@ -235,7 +235,14 @@ TokenIssuer::Answer TokenIssuer::answer(TokenRequest& request,
     return {.status = 401,
             .body = R"({"errors":[{"code":"UNAUTHORIZED","message":"wrong user or password"}]})"};
   }
-  const std::string jwt = token(request.scopes, request.user);
+  std::vector<std::string> granted = request.scopes;
+  if (granted.size() > 1 && options_.further != Options::Further::kGranted) {
+    if (options_.further == Options::Further::kRefused) {
+      return {.status = 403, .body = R"({"errors":[{"code":"DENIED","message":"one at a time"}]})"};
+    }
+    granted.resize(1);
+  }
+  const std::string jwt = token(granted, request.user);
   const bool offline = value_or_empty(form, "offline_token") == "true" ||
                        value_or_empty(form, "access_type") == "offline";
   std::ostringstream body;

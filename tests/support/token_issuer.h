@@ -41,6 +41,8 @@ class TokenIssuer {
     /// All dates in a token are so much earlier: what a registry grants past the end is used up.
     std::chrono::seconds leeway{0};
     bool post_flow = true;  ///< False: POST is answered 405.
+    /// What becomes of scopes behind the first one: some issuers grant one repository a token.
+    enum class Further { kGranted, kLeftOut, kRefused } further = Further::kGranted;
     std::string service = "registry.test", issuer = "issuer.test";
   };
 
