@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "engine/artifact_comparison.h"
 #include "engine/evidence_lists.h"
@@ -11,9 +12,10 @@ namespace {
 
 using Kind = Difference::Kind;
 
-const oci::Descriptor* find(const std::vector<oci::Descriptor>& list, const oci::Digest& digest) {
-  const auto found = std::ranges::find(list, digest, &oci::Descriptor::digest);
-  return found == list.end() ? nullptr : &*found;
+std::set<oci::Digest> digests_of(const std::vector<oci::Descriptor>& list) {
+  std::set<oci::Digest> out;
+  for (const oci::Descriptor& one : list) out.insert(one.digest);
+  return out;
 }
 
 bool missing(const Error& error) {
@@ -79,16 +81,17 @@ Task<Result<void>> ArtifactComparer::compare_lists(std::size_t index, oci::Diges
              .source_value = {},
              .target_value = {}});
   };
+  const auto listed_there = digests_of(*there);
   for (const oci::Descriptor& one : *list) {
-    if (find(*there, one.digest) != nullptr) continue;
+    if (listed_there.contains(one.digest)) continue;
     // The list is what clients see: that the manifest may be there all the same is no help.
     add(Kind::kReferrerMissing, one);
     told_.emplace(index, one.digest);
   }
+  if (options_.ignore_extra) co_return Result<void>{};
+  const auto listed_here = digests_of(*list);
   for (const oci::Descriptor& one : *there) {
-    if (!options_.ignore_extra && find(*list, one.digest) == nullptr) {
-      add(Kind::kReferrerOnlyThere, one);
-    }
+    if (!listed_here.contains(one.digest)) add(Kind::kReferrerOnlyThere, one);
   }
   co_return Result<void>{};
 }

@@ -10,11 +10,7 @@
 namespace transship::engine {
 namespace {
 
-// Not in the standard library of GCC 12.
-template <class Range, class Value>
-bool contains(const Range& range, const Value& value) {
-  return std::ranges::find(range, value) != std::ranges::end(range);
-}
+using Digests = std::set<oci::Digest>;
 
 }  // namespace
 
@@ -30,7 +26,9 @@ Evidence::Evidence(RunState& run, SourceView& source, ManifestCommit& commits, G
   walk_.explore_all = true;
   walk_.on_node = [this](Node& node) {
     // What refers to the whole does not refer to a part of it.
-    if (!node.made_here) walk_.spawn(gather(&node));
+    if (node.made_here) return;
+    ++asking_;
+    walk_.spawn(gather(&node));
   };
 }
 
@@ -54,11 +52,20 @@ Evidence::Deliveries Evidence::receivers() const {
   return out;
 }
 
+// Until so few lists are asked for that further ones may be: of thousands of referrers each is a
+// subject too. Who asks for a list waits for nobody who waits here.
+Task<Result<void>> Evidence::few_asked() {
+  constexpr std::size_t kAtOnce = 64;
+  while (asking_ >= kAtOnce) TS_CO_TRY(co_await changed_.wait());
+  co_return Result<void>{};
+}
+
 Task<Result<void>> Evidence::gather(Node* node) {
   const oci::Digest digest = node->descriptor.digest;
   auto list = co_await wanted_referrers(source_, options_.referrers, digest);
   Result<std::vector<std::string>> tags = fail(Errc::kCancelled, "cancelled");
   if (list) tags = co_await wanted_digest_tags(source_, options_.referrers, digest);
+  --asking_;
   if (!list || !tags) {
     Error error = list ? std::move(tags).error() : std::move(list).error();
     for (Delivery* delivery : receivers()) delivery->fail_with(error);
@@ -77,7 +84,7 @@ Task<Result<void>> Evidence::gather(Node* node) {
 Task<Result<void>> Evidence::bring_referrers(Node* subject, std::vector<oci::Descriptor> list) {
   const oci::Digest digest = subject->descriptor.digest;
   const Deliveries to = receivers();
-  std::vector<std::vector<oci::Digest>> there(walk_.deliveries().size());
+  std::vector<Digests> there(walk_.deliveries().size());
   std::vector<std::vector<Candidate>> candidates(walk_.deliveries().size());
   TaskGroup asking(walk_.executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Delivery* delivery : to) {
@@ -85,10 +92,11 @@ Task<Result<void>> Evidence::bring_referrers(Node* subject, std::vector<oci::Des
   }
   TS_CO_TRY(co_await asking.join());
   for (const oci::Descriptor& one : list) {
+    TS_CO_TRY(co_await few_asked());
     Candidate candidate{.node = &walk_.node(one), .descriptor = one};
     Deliveries want;
     for (Delivery* delivery : to) {
-      if (contains(there[delivery->index], one.digest)) {
+      if (there[delivery->index].contains(one.digest)) {
         walk_.set_here(*candidate.node, *delivery);
         ++delivery->referrers;
       } else {
@@ -110,7 +118,7 @@ Task<Result<void>> Evidence::bring_referrers(Node* subject, std::vector<oci::Des
 }
 
 Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* delivery,
-                                        std::vector<oci::Digest>* out) {
+                                        std::set<oci::Digest>* out) {
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
   const std::string what =
       fmt::format("list referrers of {} in {}", subject.to_string(), delivery->id().to_string());
@@ -118,7 +126,7 @@ Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* de
       run_.context, what, [&] { return delivery->target->repository->referrers(subject); });
   if (got) {
     if (got->by != oci::ReferrersBy::kApi) delivery->target->referrers_api = Learned::kNo;
-    for (const oci::Descriptor& one : got->manifests) out->push_back(one.digest);
+    for (const oci::Descriptor& one : got->manifests) out->insert(one.digest);
     co_return Result<void>{};
   }
   const Errc code = got.error().code;
@@ -190,7 +198,7 @@ void Evidence::foresee_list(const Delivery& delivery) {
 Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
                                               const std::vector<Candidate>& candidates,
                                               Delivery& delivery) {
-  std::vector<oci::Digest> there;
+  Digests there;
   TS_CO_TRY(co_await ask_target(subject, &delivery, &there));
   if (delivery.failure) co_return std::unexpected(*delivery.failure);
   if (delivery.target->referrers_api == Learned::kNo) {
@@ -199,7 +207,7 @@ Task<Result<bool>> Evidence::listed_by_target(const oci::Digest& subject,
     co_return false;
   }
   const bool all = std::ranges::all_of(
-      candidates, [&](const Candidate& one) { return contains(there, one.descriptor.digest); });
+      candidates, [&](const Candidate& one) { return there.contains(one.descriptor.digest); });
   if (all) run_.learn_referrers_api(*delivery.target, true);
   co_return all;
 }

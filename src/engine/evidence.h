@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -32,7 +33,7 @@ class Evidence {
   [[nodiscard]] Task<Result<void>> bring_referrers(Node* subject,
                                                    std::vector<oci::Descriptor> list);
   [[nodiscard]] Task<Result<void>> ask_target(const oci::Digest& subject, Delivery* delivery,
-                                              std::vector<oci::Digest>* out);
+                                              std::set<oci::Digest>* out);
   [[nodiscard]] Task<Result<bool>> read_referrer(const oci::Digest& subject, Candidate& candidate);
   [[nodiscard]] Task<Result<void>> attach(oci::Digest subject, std::vector<Candidate> candidates,
                                           Delivery* delivery);
@@ -45,6 +46,7 @@ class Evidence {
   [[nodiscard]] Task<Result<void>> put_tag(Node* subject, Node* node, ContentPtr content,
                                            std::string tag, Delivery* delivery);
   Deliveries receivers() const;
+  [[nodiscard]] Task<Result<void>> few_asked();
 
   RunState& run_;
   SourceView& source_;
@@ -52,6 +54,7 @@ class Evidence {
   GraphWalk& walk_;
   const CopyOptions& options_;
   std::unordered_map<const Node*, bool> found_;
+  std::size_t asking_ = 0;  ///< Nodes whose lists are not read yet.
   Event changed_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "engine/put_manifest.h"
 #include "engine/retry.h"
@@ -106,9 +106,10 @@ Task<Result<void>> Update::run(Entries entries) {
   for (int round = 0; round <= kRounds; ++round) {
     TS_CO_TRY(Entries listed, co_await read());
     bool complete = true;
+    std::set<oci::Digest> known;
+    for (const oci::Descriptor& entry : listed) known.insert(entry.digest);
     for (const oci::Descriptor& entry : entries) {
-      const auto found = std::ranges::find(listed, entry.digest, &oci::Descriptor::digest);
-      if (found != listed.end()) continue;
+      if (!known.insert(entry.digest).second) continue;
       listed.push_back(entry);
       complete = false;
     }

@@ -174,6 +174,8 @@ Task<Result<void>> GraphWalk::visit(Visit visit) {
     fail_all(node, left->empty() ? deliveries_ : *left, content.error());
     co_return Result<void>{};
   }
+  // From here on the content holds it: thousands of referrers are not kept to the end.
+  if (!node.made_here) node.pinned.reset();
   TS_CO_TRY(co_await visit_children(*content, *left, visit.depth, visit.ask_targets));
   TS_CO_TRY(co_await bring_blobs(*content, *left));
   for (Delivery* delivery : *left) spawn_for(*delivery, commit(&node, *content, delivery));

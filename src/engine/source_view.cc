@@ -186,6 +186,11 @@ Task<Result<std::vector<oci::Descriptor>>> SourceView::ask_referrers(oci::Digest
     co_return std::unexpected(std::move(got).error().within("list " + what).on(Side::kSource));
   }
   if (got->by != oci::ReferrersBy::kApi) api_missing_ = true;
+  // Lists are kept, some have thousands of entries, and what is told of one is in its manifest.
+  for (oci::Descriptor& one : got->manifests) {
+    one.annotations.clear();
+    one.data.reset();
+  }
   co_return std::move(got->manifests);
 }
 
