@@ -120,6 +120,12 @@ Result<std::shared_ptr<LayoutFiles>> LayoutFiles::create(const std::filesystem::
 }
 
 Result<void> LayoutFiles::check() const {
+  TS_TRY(check_marker());
+  TS_TRY(read_index(std::nullopt));
+  return {};
+}
+
+Result<void> LayoutFiles::check_marker() const {
   auto marker = read_file(root_.get(), kMarkerFile, 4096);
   if (!marker && marker.error().code == Errc::kNotFound) {
     return fail(Errc::kNotFound, "not an OCI layout: it has no file oci-layout");
@@ -128,13 +134,13 @@ Result<void> LayoutFiles::check() const {
   if (auto good = check_layout_marker(*marker); !good) {
     return std::unexpected(std::move(good).error().within(kMarkerFile));
   }
-  TS_TRY(read_index(std::nullopt));
   return {};
 }
 
 Result<void> LayoutFiles::prepare() const {
   const int root = root_.get();
-  if (!exists(root, kMarkerFile)) TS_TRY(refuse_foreign(root));
+  // What is another version's or nobody's is left as it is.
+  TS_TRY(exists(root, kMarkerFile) ? check_marker() : refuse_foreign(root));
   TS_TRY(make_directory(root, "blobs"));
   TS_TRY(const File sha256, algorithm_directory(oci::Algorithm::kSha256));
   remove_stale_uploads(sha256.get());

@@ -89,6 +89,7 @@ class LayoutFiles {
                                                  Limits limits);
 
   Result<void> check() const;
+  Result<void> check_marker() const;
   Result<void> prepare() const;
   Result<File> algorithm_directory(oci::Algorithm algorithm) const;
   void remove_stale_uploads(int directory) const;

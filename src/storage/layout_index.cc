@@ -43,8 +43,9 @@ std::string shown_names(const std::vector<LayoutEntry>& entries) {
   std::size_t shown = 0;
   for (const auto& entry : entries) {
     if (shown == kNamesShown) return out + ", ...";
+    const std::string& name = entry.name.empty() ? entry.full_name : entry.name;
     const std::string label =
-        entry.name.empty() ? "@" + entry.descriptor.digest.to_string() : printable(entry.name, 100);
+        name.empty() ? "@" + entry.descriptor.digest.to_string() : printable(name, 100);
     out += (shown++ == 0 ? "" : ", ") + label;
   }
   return out.empty() ? "none" : out;
@@ -200,13 +201,21 @@ Result<LayoutEntry> find_entry(const LayoutIndex& index, std::string_view name) 
   for (const auto& entry : index.entries) {
     if (entry.name == name) by_name.push_back(&entry);
     if (entry.full_name == name) by_full_name.push_back(&entry);
-    if (entry.name.ends_with(ending)) by_ending.push_back(&entry);
+    if (entry.name.ends_with(ending) || entry.full_name.ends_with(ending)) {
+      by_ending.push_back(&entry);
+    }
   }
   for (const auto* found : {&by_name, &by_full_name, &by_ending}) {
     if (!found->empty()) return same_manifest(*found, name);
   }
   return fail(Errc::kNotFound, fmt::format("no manifest is named \"{}\"; names there: {}",
                                            printable(name), shown_names(index.entries)));
+}
+
+std::string_view tag_of(const LayoutEntry& entry) {
+  if (!entry.name.empty()) return entry.name;
+  const std::string_view full = entry.full_name;
+  return full.substr(full.rfind(':') + 1);
 }
 
 Result<LayoutEntry> only_entry(const std::vector<LayoutEntry>& candidates) {

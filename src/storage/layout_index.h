@@ -27,10 +27,13 @@ struct LayoutIndex {
 /// kMalformed when it is no index; kTooLarge above `max_bytes`.
 Result<LayoutIndex> parse_layout_index(std::string_view text, std::uint64_t max_bytes);
 
-/// The entry that `name` means: by name, else by full name, else the only one whose name is a
+/// The entry that `name` means: by name, else by full name, else the only one of which either is a
 /// reference that ends in ":<name>" (as regctl reads it). kNotFound lists the names there are;
 /// kInvalidArgument when it means several manifests.
 Result<LayoutEntry> find_entry(const LayoutIndex& index, std::string_view name);
+
+/// An entry's name; where it has none, what its full name ends in behind a ":". May be any text.
+std::string_view tag_of(const LayoutEntry& entry);
 
 /// The one entry of `candidates`; kInvalidArgument lists the names when there are several,
 /// kNotFound when there is none.

@@ -143,9 +143,10 @@ Task<Result<oci::TagPage>> OciLayout::tags(std::optional<std::string> cursor) {
   std::set<std::string_view> names;
   oci::TagPage page;
   for (const auto& entry : at->index.entries) {
-    if (entry.name.empty()) continue;
-    if (oci::Tag::parse(entry.name)) {
-      names.insert(entry.name);
+    const std::string_view tag = tag_of(entry);
+    if (tag.empty()) continue;
+    if (oci::Tag::parse(tag)) {
+      names.insert(tag);
     } else if (!cursor) {
       ++page.invalid;
     }

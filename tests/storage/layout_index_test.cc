@@ -117,6 +117,38 @@ TEST(LayoutIndexTest, NamesAreFoundAsOtherToolsFindThem) {
       << none.error().message;
 }
 
+// As containerd and docker name images.
+TEST(LayoutIndexTest, AFullNameAloneNamesAnEntry) {
+  const auto entry = [](const std::string& text, const std::string& full_name) {
+    return R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
+           oci::digest_of(text).to_string() + R"(","size":1,"annotations":{)" +
+           R"("io.containerd.image.name":")" + full_name + R"("}})";
+  };
+  const auto index = parse_layout_index(R"({"schemaVersion":2,"manifests":[)" +
+                                            entry("a", "docker.io/library/app:1.0") + "," +
+                                            entry("a", "docker.io/library/app:latest") + "," +
+                                            entry("b", "docker.io/library/other:latest") + "," +
+                                            entry("c", "host:5000/untagged") + "]}",
+                                        kLimit)
+                         .value();
+  for (const char* name : {"docker.io/library/app:1.0", "library/app:1.0", "1.0"}) {
+    const auto found = find_entry(index, name);
+    // Only whole names, and what follows their ":".
+    EXPECT_EQ(found.has_value(), std::string_view(name) != "library/app:1.0") << name;
+    if (found) EXPECT_EQ(found->descriptor.digest, oci::digest_of("a"));
+  }
+  EXPECT_EQ(find_entry(index, "host:5000/untagged")->descriptor.digest, oci::digest_of("c"));
+  EXPECT_EQ(find_entry(index, "latest").error().code, Errc::kInvalidArgument);
+  EXPECT_EQ(find_entry(index, "docker.io/library/other:latest")->descriptor.digest,
+            oci::digest_of("b"));
+  const auto none = find_entry(index, "2.0");
+  EXPECT_NE(none.error().message.find("docker.io/library/app:1.0, docker.io/library/app:latest"),
+            std::string::npos)
+      << none.error().message;
+  EXPECT_EQ(tag_of(index.entries[0]), "1.0");
+  EXPECT_EQ(tag_of(index.entries[3]), "5000/untagged");
+}
+
 TEST(LayoutIndexTest, BrokenTextIsRefused) {
   for (const char* text :
        {"", "[]", "{}", R"({"manifests":{}})", R"({"manifests":[1]})", R"({"manifests":[{}]})",
