@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/evidence.h"
+#include "engine/missing_content.h"
 #include "engine/platform_filter.h"
 
 namespace transship::engine {
@@ -18,6 +19,9 @@ std::string reference(const oci::RepositoryId& id, std::string_view tag,
 
 /// A tag that moves more often than this while it is copied is left for the next pass.
 constexpr std::size_t kMostMoves = 3;
+
+/// Of what is missing at the source so much is named in an error.
+constexpr std::size_t kMostTold = 100;
 
 bool wrote(const Totals& totals) {
   return totals.blobs_sent + totals.blobs_mounted + totals.manifests_put + totals.tags_put > 0;
@@ -60,12 +64,33 @@ Task<std::vector<ItemReport>> ArtifactCopy::run() {
   if (!result) {
     for (Delivery& delivery : deliveries_) delivery.fail_with(result.error());
   }
+  co_await tell_missing();
   std::vector<ItemReport> items;
   for (const Delivery& delivery : deliveries_) {
     auto late = late_items_.find(delivery.index);
     items.push_back(late != late_items_.end() ? std::move(late->second) : item(delivery));
   }
   co_return items;
+}
+
+// A copy ends with the first thing that is not there; who is to bring it wants to know of all.
+Task<void> ArtifactCopy::tell_missing() {
+  const auto lost = [](const Delivery& delivery) {
+    const auto& error = delivery.failure;
+    return error && error->code == Errc::kNotFound && error->side == Side::kSource;
+  };
+  if (!manifest_ || std::ranges::none_of(deliveries_, lost)) co_return;
+  const auto missing =
+      co_await missing_content(shared_.source, shared_.options.referrers, manifest_);
+  if (missing.size() < 2) co_return;
+  std::string text = fmt::format("; in all {} are missing there:", missing.size());
+  for (std::size_t i = 0; i < std::min(missing.size(), kMostTold); ++i) {
+    text += " " + missing[i].to_string();
+  }
+  if (missing.size() > kMostTold) text += " ...";
+  for (Delivery& delivery : deliveries_) {
+    if (lost(delivery)) delivery.failure->message += text;
+  }
 }
 
 Task<Result<void>> ArtifactCopy::go() {
@@ -223,6 +248,7 @@ Task<Result<void>> ArtifactCopy::deliver(Root root) {
     }
     TS_CO_TRY(root.manifest, std::move(read));
   }
+  manifest_ = root.manifest;
   Node& node = root.manifest ? walk_.pin(root.manifest) : walk_.node(root.descriptor);
   for (Delivery& delivery : deliveries_) {
     if (outcomes_[delivery.index] == ItemOutcome::kUnchanged) walk_.set_here(node, delivery);

@@ -66,6 +66,7 @@ class ArtifactCopy {
   std::vector<Delivery*> decide(const Root& root);
   [[nodiscard]] Task<Result<void>> bring_root(Node* root, std::vector<Delivery*> want);
   [[nodiscard]] Task<Result<void>> finish(Node* root, ContentPtr content, Delivery* delivery);
+  [[nodiscard]] Task<void> tell_missing();
   std::vector<Delivery*> all();
   ItemReport item(const Delivery& delivery) const;
   std::chrono::milliseconds since_begin(Clock::time_point when) const;
@@ -80,6 +81,7 @@ class ArtifactCopy {
   std::unique_ptr<Evidence> evidence_;
   ResolvedRoot resolved_;
   oci::Digest digest_;         ///< What is brought.
+  ManifestPtr manifest_;       ///< That, where it was read.
   oci::Digest source_digest_;  ///< What the source's name was, before platforms were chosen.
   std::optional<Clock::time_point> looked_at_;  ///< When that was so.
   bool looked_again_ = false;

@@ -21,6 +21,9 @@ class InlineSource final : public oci::SourceRepository {
   }
   Task<Result<void>> blob(const oci::Descriptor& blob, oci::ByteRange range,
                           BodySink& sink) override;
+  Task<Result<bool>> has_blob(const oci::Descriptor& blob) override {
+    return behind_.has_blob(blob);
+  }
   Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override {
     return behind_.tags(std::move(cursor));
   }

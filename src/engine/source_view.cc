@@ -73,6 +73,16 @@ Task<Result<std::string>> SourceView::small_blob(oci::Descriptor blob) {
   co_return text;
 }
 
+Task<Result<bool>> SourceView::has_blob(oci::Descriptor blob) {
+  TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
+  const std::string what =
+      fmt::format("look for blob {} in {}", blob.digest.to_string(), id_.to_string());
+  Result<bool> there =
+      co_await with_retries<bool>(run_.context, what, [&] { return repository_.has_blob(blob); });
+  if (!there) co_return std::unexpected(std::move(there).error().within(what).on(Side::kSource));
+  co_return there;
+}
+
 std::string SourceView::describe(const oci::ManifestName& name) const {
   return fmt::format("manifest {} of {}", name.to_string(), id_.to_string());
 }

@@ -33,6 +33,7 @@ class SourceView {
   [[nodiscard]] Task<Result<ManifestPtr>> manifest(oci::ManifestName name);
   /// All of a small blob (an image config), verified; memory is not budgeted for it.
   [[nodiscard]] Task<Result<std::string>> small_blob(oci::Descriptor blob);
+  [[nodiscard]] Task<Result<bool>> has_blob(oci::Descriptor blob);
   /// What refers to `subject`, by API or fallback tag.
   [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> referrers(oci::Digest subject);
   /// The digest tags with a suffix (".sig", ...) of `subject`. The repository's tags are listed

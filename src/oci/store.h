@@ -98,6 +98,8 @@ class SourceRepository {
   /// Reading several ranges of one blob at once may pay, as far as is known: it is far away, and
   /// answers ranges.
   virtual bool may_split_reads() const { return false; }
+  /// HEAD: it is there, with the size of its descriptor.
+  virtual Task<Result<bool>> has_blob(const Descriptor& blob) = 0;
   virtual Task<Result<TagPage>> tags(std::optional<std::string> cursor) = 0;
   /// The same, with digests where the store has a list of its own that gives them; it may name a
   /// tag twice. Costs more than `tags` where nobody needs them.
@@ -158,7 +160,6 @@ class TargetRepository : public SourceRepository {
   virtual Task<Result<void>> upload_status(UploadSession& session) = 0;
   /// Best effort.
   virtual Task<void> cancel_upload(UploadSession session) = 0;
-  virtual Task<Result<bool>> has_blob(const Descriptor& blob) = 0;
   virtual UploadCost upload_cost(const Descriptor& blob) const {
     (void)blob;
     return {};

@@ -195,6 +195,30 @@ TEST_F(CopyArtifact, AMissingChildNamesParentAndChild) {
   EXPECT_TRUE(target.tag_map().empty());
 }
 
+TEST_F(CopyArtifact, AllThatTheSourceLacksIsToldAtOnce) {
+  copy_options.referrers = {};
+  const oci::Manifest one = add_image(source, {.layers = {"first", "second", "there"}});
+  const oci::Manifest two = add_image(source, {.layers = {"arm"}});
+  const oci::Manifest root =
+      add_index(source, {entry(one, "linux/amd64"), entry(two, "linux/arm64")}, "v1");
+  const oci::Manifest sbom = add_referrer(source, root, "application/spdx+json", "packages");
+  const std::vector<oci::Digest> lost = {oci::digest_of("first"), oci::digest_of("second"),
+                                         two.digest, oci::digest_of("packages")};
+  for (const oci::Digest& digest : lost) {
+    source.remove_blob(digest);
+    source.remove_manifest(digest);
+  }
+  const engine::Report report = copy("v1");
+  ASSERT_FALSE(report.ok());
+  const std::string message = report.items.at(0).error->message;
+  EXPECT_NE(message.find("in all 4 are missing"), std::string::npos) << message;
+  for (const oci::Digest& digest : lost) {
+    EXPECT_NE(message.find(digest.to_string()), std::string::npos) << message;
+  }
+  EXPECT_EQ(message.find(oci::digest_of("there").to_string()), std::string::npos) << message;
+  EXPECT_TRUE(target.tag_map().empty());
+}
+
 TEST_F(CopyArtifact, NestingDeeperThanTheLimitIsRefused) {
   oci::Manifest root = add_image(source, {.layers = {"x"}});
   for (int i = 0; i < 64; ++i) root = add_index(source, {entry(root)});

@@ -392,6 +392,9 @@ TEST_F(CopyTargets, AManifestThatIsNotWhatItsDigestSaysIsRefused) {
                             BodySink& sink) override {
       return behind_.blob(blob, range, sink);
     }
+    Task<Result<bool>> has_blob(const oci::Descriptor& blob) override {
+      return behind_.has_blob(blob);
+    }
     Task<Result<oci::TagPage>> tags(std::optional<std::string> cursor) override {
       return behind_.tags(cursor);
     }
