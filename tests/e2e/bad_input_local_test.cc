@@ -6,6 +6,7 @@
 
 #include "e2e/bad_registry.h"
 #include "e2e/harness.h"
+#include "e2e/small_disk.h"
 
 namespace transship::e2e {
 namespace {
@@ -194,6 +195,108 @@ TEST_F(BadLayout, AFlippedBitIsFound) {
   expect_refused(test::sha256_of(image_.blobs.back()));
 }
 
+TEST_F(BadLayout, AllThatIsMissingIsToldAtOnce) {
+  std::vector<std::string> digests;
+  for (const std::string& bytes : image_.blobs) digests.push_back(test::sha256_of(bytes));
+  for (const std::string& digest : digests) fs::remove(blob(digest));
+  for (const std::string& digest : digests) expect_refused(digest);
+  expect_refused("in all " + std::to_string(digests.size()) + " are missing");
+}
+
+struct OddLayout {
+  std::string name;
+  std::map<std::string, std::string> files;    ///< Written; those without content are removed.
+  std::string says_as_source, says_as_target;  ///< Empty: all is well.
+};
+
+// What is beside a layout stays as it is; what makes it none is said, and nothing is written there.
+TEST_F(BadLayout, OddDirectoriesHaveAClearResult) {
+  const std::vector<OddLayout> layouts = {
+      {"another version",
+       {{"oci-layout", R"({"imageLayoutVersion":"1.1.0"})"}},
+       "imageLayoutVersion is \"1.1.0\"",
+       "imageLayoutVersion is \"1.1.0\""},
+      {"a marker that is none", {{"oci-layout", "<html>"}}, "oci-layout", "oci-layout"},
+      // As whoever writes it last has not come so far.
+      {"no index.json", {{"index.json", ""}}, "index.json", ""},
+      {"an empty index.json", {{"index.json", " "}}, "index.json", "index.json"},
+      {"no marker", {{"oci-layout", ""}}, "it has no file oci-layout", ""},
+      {"no marker, and more",
+       {{"oci-layout", ""}, {"notes", "mine"}},
+       "it has no file oci-layout",
+       "not empty and not an OCI layout"},
+      {"unknown files",
+       {{"manifest.json", "[{"},
+        {"blobs/sha256/notes", "mine"},
+        {"blobs/md5/x", "x"},
+        {"ingest/part", "x"}},
+       "",
+       ""}};
+  const fs::path original = directory_ / "original";
+  fs::rename(layout_, original);
+  for (const OddLayout& odd : layouts) {
+    SCOPED_TRACE(odd.name);
+    fs::remove_all(layout_);
+    fs::copy(original, layout_, fs::copy_options::recursive);
+    for (const auto& [name, text] : odd.files) {
+      fs::create_directories((layout_ / name).parent_path());
+      if (text.empty()) fs::remove(layout_ / name);
+      if (!text.empty()) directory_.write("layout/" + name, text);
+    }
+    if (!odd.says_as_source.empty()) {
+      expect_refused(odd.says_as_source);
+    } else {
+      EXPECT_DONE(copy_out());
+    }
+    BadRegistry source(test::make_image({.layers = 1, .seed = 2}));
+    const Outcome into =
+        transship({"copy", source.host() + "/app:1.0", "oci:" + layout_.string() + ":new",
+                   "--plain-http", source.host()});
+    EXPECT_EQ(into.code == 0, odd.says_as_target.empty()) << shown(into);
+    EXPECT_THAT(into.err, HasSubstr(odd.says_as_target));
+    for (const auto& [name, text] : odd.files) {
+      if (!text.empty() && text != " ") EXPECT_EQ(directory_.read("layout/" + name), text);
+      if (!odd.says_as_target.empty()) EXPECT_EQ(fs::exists(layout_ / name), !text.empty());
+    }
+  }
+}
+
+// An index.json that others wrote: one manifest under several names, one name on two manifests.
+TEST_F(BadLayout, NamesThatAreSharedOrFullOnes) {
+  const TestContent other = test::make_image({.layers = 1, .layer_bytes = 10, .seed = 9});
+  for (const auto& bytes : other.blobs) {
+    directory_.write("layout/blobs/sha256/" + test::sha256_of(bytes).substr(7), bytes);
+  }
+  directory_.write("layout/blobs/sha256/" + other.root.substr(7), other.manifests[0].bytes);
+  const auto entry = [](const TestContent& of, const std::string& key, const std::string& name) {
+    return R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" + of.root +
+           R"(","size":)" + std::to_string(of.manifests[0].bytes.size()) + R"(,"annotations":{")" +
+           key + R"(":")" + name + R"("}})";
+  };
+  const std::string ref = "org.opencontainers.image.ref.name", full = "io.containerd.image.name";
+  directory_.write("layout/index.json",
+                   R"({"schemaVersion":2,"manifests":[)" + entry(image_, ref, "a") + "," +
+                       entry(image_, ref, "b") + "," + entry(image_, ref, "b") + "," +
+                       entry(image_, full, "docker.io/library/app:c") + "," +
+                       entry(image_, ref, "two") + "," + entry(other, ref, "two") + "]}");
+  const auto copy = [&](const std::string& name, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"copy", "oci:" + layout_.string() + name,
+                                          target_.host() + "/app" + (more.empty() ? ":x" : ""),
+                                          "--plain-http", target_.host()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return transship(arguments);
+  };
+  for (const std::string name : {":b", ":c", ":docker.io/library/app:c"}) EXPECT_DONE(copy(name));
+  const Outcome unclear = copy(":two");
+  EXPECT_EQ(unclear.code, 1) << shown(unclear);
+  EXPECT_THAT(unclear.err, HasSubstr("\"two\" names several manifests"));
+  EXPECT_THAT(unclear.err, HasSubstr("choose one by digest"));
+  const Outcome all = copy("", {"--all-tags"});
+  EXPECT_EQ(all.code, 1) << shown(all);
+  EXPECT_THAT(all.err, HasSubstr("\"two\" names several manifests"));
+  EXPECT_THAT(target_.put_manifests(), ::testing::UnorderedElementsAre("x", "a", "b", "c"));
+}
+
 // No part of a file is left under a name that says it is whole.
 void expect_no_wrong_file(const fs::path& layout) {
   if (!fs::exists(layout / "blobs" / "sha256")) return;
@@ -250,6 +353,74 @@ TEST(BadDisk, AFullDiskUnderALayout) {
   EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
   EXPECT_THAT(outcome.err, HasSubstr(layout.string()));
   expect_no_wrong_file(layout);
+}
+
+TEST(BadDisk, ALayoutThatMayOnlyBeRead) {
+  BadRegistry source(test::make_image({.layers = 1})), target;
+  BadRegistry newer(test::make_image({.tag = "2.0", .layers = 1, .seed = 2}));
+  const TempDir directory;
+  const Home home;
+  const int code = on_a_small_disk(directory, [&](const std::string& disk) {
+    const std::string layout = "oci:" + disk + "/layout";
+    const auto copy = [&](const std::string& from, const std::string& to) {
+      return transship({"copy", from, to, "--plain-http", source.host(), "--plain-http",
+                        newer.host(), "--plain-http", target.host()},
+                       home);
+    };
+    if (copy(source.host() + "/app:1.0", layout + ":1.0").code != 0) return 1;
+    const std::string before = test::read_file(disk + "/layout/index.json");
+    if (!make_read_only(disk)) return kNoSmallDisk;
+    const Outcome refused = copy(newer.host() + "/app:2.0", layout + ":2.0");
+    if (refused.code != 1 || !refused.err.contains("Read-only file system")) {
+      std::cerr << shown(refused);
+      return 2;
+    }
+    if (!refused.err.contains(disk + "/layout")) return 3;
+    if (test::read_file(disk + "/layout/index.json") != before) return 4;
+    return copy(layout + ":1.0", target.host() + "/app:1.0").code == 0 ? 0 : 5;
+  });
+  if (code == kNoSmallDisk) GTEST_SKIP() << "nothing may be mounted here";
+  EXPECT_EQ(code, 0);
+}
+
+// Two processes make one layout and fill it at once, with blobs in common.
+TEST(BadDisk, TwoProcessesThatWriteOneLayoutLoseNothing) {
+  constexpr std::size_t kImages = 8;
+  const std::string shared = test::seeded_bytes(99, 200'000);
+  const auto image = [&](std::size_t writer, std::size_t i) {
+    return test::make_image({.tag = "w" + std::to_string(writer) + "-" + std::to_string(i),
+                             .layers = 1,
+                             .layer_bytes = 3'000,
+                             .seed = writer * 100 + i,
+                             .first_layers = {shared}});
+  };
+  const TempDir directory;
+  const Home home;
+  const fs::path layout = directory / "layout";
+  std::vector<std::unique_ptr<BadRegistry>> sources;
+  std::vector<std::unique_ptr<Process>> writers;
+  for (const std::size_t writer : {1U, 2U}) {
+    TestContent content;
+    for (std::size_t i = 0; i < kImages; ++i) content.add(image(writer, i));
+    sources.push_back(std::make_unique<BadRegistry>(content));
+    const std::string name = std::to_string(writer);
+    writers.push_back(std::make_unique<Process>(
+        Process::Spec{.argv = {program(), "copy", "--all-tags", sources.back()->host() + "/app",
+                               "oci:" + layout.string(), "--plain-http", sources.back()->host()},
+                      .environment = home.environment(),
+                      .output = directory / ("out" + name),
+                      .errors = directory / ("err" + name)}));
+  }
+  for (auto& writer : writers) EXPECT_EQ(writer->wait(std::chrono::seconds(60)), 0);
+  expect_no_wrong_file(layout);
+  BadRegistry target;
+  EXPECT_DONE(transship({"copy", "--all-tags", "oci:" + layout.string(), target.host() + "/app",
+                         "--plain-http", target.host()}));
+  std::set<std::string> expected;
+  for (const std::size_t writer : {1U, 2U}) {
+    for (std::size_t i = 0; i < kImages; ++i) expected.insert(image(writer, i).manifests[0].tag);
+  }
+  EXPECT_EQ(target.put_manifests(), expected);
 }
 
 TEST(BadDisk, AFullDiskUnderServe) {
