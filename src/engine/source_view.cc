@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/retry.h"
 #include "oci/manifest.h"
 
@@ -145,6 +147,11 @@ Task<std::optional<oci::Manifest>> SourceView::cached(const oci::Digest& digest)
 ManifestPtr SourceView::keep(oci::Manifest manifest) {
   const oci::Digest digest = manifest.digest;
   ManifestPtr held = hold(run_.context.memory, std::move(manifest));
+  if (held_.size() >= sweep_at_) {
+    // Until its row goes, a manifest that nobody holds takes some memory yet.
+    std::erase_if(held_, [](const auto& row) { return row.second.expired(); });
+    sweep_at_ = std::max(sweep_at_, 2 * held_.size());
+  }
   held_[digest] = held;
   return held;
 }

@@ -58,6 +58,7 @@ class SourceView {
   oci::RepositoryId id_;
   SingleFlight<oci::Digest, ManifestPtr> fetches_{false};
   std::unordered_map<oci::Digest, std::weak_ptr<const oci::Manifest>> held_;
+  std::size_t sweep_at_ = 256;  ///< Rows of `held_`.
   SingleFlight<oci::Digest, std::vector<oci::Descriptor>> lists_{true};
   SingleFlight<int, bool> tag_list_{true};
   /// By algorithm and hex, cut to 64 digits, as the tags spell it.
