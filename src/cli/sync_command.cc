@@ -119,6 +119,7 @@ class SyncRun {
       job.copy.dry_run = arguments_.plan;
       if (arguments_.strict) job.copy.tag_good_for = {};
       std::vector<std::string> targets;
+      targets.reserve(job.targets.size());
       for (const engine::Place& target : job.targets) targets.push_back(target.to_string());
       board_.add(job.name, targets);
       most_targets = std::max(most_targets, targets.size());

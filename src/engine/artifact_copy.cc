@@ -43,7 +43,7 @@ ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root, std::vector<Co
         return out;
       }()),
       outcomes_(targets_.size(), ItemOutcome::kCopied),
-      walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), executor),
+      walk_(shared.run, shared.source, shared.blobs, shared.commits, all(), std::move(executor)),
       evidence_(std::make_unique<Evidence>(shared.run, shared.source, shared.commits, walk_,
                                            shared.options)) {}
 
@@ -51,6 +51,7 @@ ArtifactCopy::~ArtifactCopy() = default;
 
 std::vector<Delivery*> ArtifactCopy::all() {
   std::vector<Delivery*> out;
+  out.reserve(deliveries_.size());
   for (Delivery& delivery : deliveries_) out.push_back(&delivery);
   return out;
 }
@@ -114,6 +115,7 @@ Task<Result<void>> ArtifactCopy::go() {
 // place it shares.
 Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
   std::vector<CopyTarget> targets;
+  targets.reserve(late.size());
   for (const std::size_t index : late) targets.push_back(targets_[index]);
   const auto before = since_begin(shared_.run.context.time.now());
   ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), true);
@@ -138,6 +140,7 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
 // From the start, with the tag as it is now: what the two have in common is in place.
 Task<void> ArtifactCopy::serve_moved() {
   std::vector<CopyTarget> targets;
+  targets.reserve(moved_.size());
   for (const std::size_t index : moved_) targets.push_back(targets_[index]);
   ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), patient_);
   copy.moves_ = moves_ + 1;

@@ -180,6 +180,7 @@ Task<Result<void>> Evidence::attach(oci::Digest subject, std::vector<Candidate> 
     if (listed) co_return Result<void>{};
   }
   std::vector<oci::Descriptor> entries;
+  entries.reserve(candidates.size());
   for (Candidate& one : candidates) entries.push_back(std::move(one.descriptor));
   co_return co_await list_in_fallback_index(run_, subject, std::move(entries), *delivery);
 }

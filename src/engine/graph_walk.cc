@@ -23,9 +23,9 @@ GraphWalk::GraphWalk(RunState& run, SourceView& source, BlobPlacement& blobs,
       blobs_(blobs),
       commits_(commits),
       deliveries_(std::move(deliveries)),
-      executor_(executor),
-      group_(executor, TaskGroup::OnFailure::kKeepGoing),
-      changed_(executor),
+      executor_(std::move(executor)),
+      group_(executor_, TaskGroup::OnFailure::kKeepGoing),
+      changed_(executor_),
       work_(deliveries_.size(), 0) {}
 
 Node& GraphWalk::node(const oci::Descriptor& descriptor) {

@@ -58,15 +58,14 @@ void add_each_once(Referrers& out, std::unordered_set<std::string>& seen,
 
 // The first answer says whether there is an API: who asks meanwhile waits for it.
 Task<Result<Referrers>> Repository::referrers(const oci::Digest& subject) {
-  const oci::Digest wanted = subject;
   while (first_referrers_) {
     const std::shared_ptr<Event> first = first_referrers_;
     TS_CO_TRY(co_await first->wait());
   }
-  if (referrers_answered_) co_return co_await ask_referrers(wanted);
+  if (referrers_answered_) co_return co_await ask_referrers(subject);
   const auto first = std::make_shared<Event>(co_await current_executor());
   first_referrers_ = first;
-  Result<Referrers> out = co_await ask_referrers(wanted);
+  Result<Referrers> out = co_await ask_referrers(subject);
   referrers_answered_ = out.has_value();
   first_referrers_.reset();
   first->notify_all();

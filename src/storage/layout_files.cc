@@ -45,6 +45,7 @@ Result<DirectoryStream> list(int directory) {
 
 Result<void> refuse_foreign(int directory) {
   TS_TRY(const auto stream, list(directory));
+  // Safe on a stream of its own. NOLINTNEXTLINE(concurrency-mt-unsafe)
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == ".." || is_ours(name)) continue;
