@@ -14,11 +14,6 @@ constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-int hex_value(char c) {
-  const auto at = kHexDigits.find(lower(c));
-  return at == std::string_view::npos ? -1 : static_cast<int>(at);
-}
-
 bool is_token_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_';
@@ -47,12 +42,18 @@ constexpr std::array<std::string_view, 10> kHarmlessQueryKeys = {
 
 }  // namespace
 
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char letter = lower(c);
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 std::string to_hex(std::span<const std::byte> bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  auto digit = out.begin();
   for (const std::byte b : bytes) {
-    out += kHexDigits[std::to_integer<unsigned>(b) >> 4U];
-    out += kHexDigits[std::to_integer<unsigned>(b) & 15U];
+    *digit++ = kHexDigits[std::to_integer<unsigned>(b) >> 4U];
+    *digit++ = kHexDigits[std::to_integer<unsigned>(b) & 15U];
   }
   return out;
 }

@@ -9,6 +9,8 @@
 
 namespace transship {
 
+/// 0 to 15; -1: not a hexadecimal digit. Both cases.
+int hex_value(char c);
 /// Lower-case hexadecimal digits of `bytes`.
 std::string to_hex(std::span<const std::byte> bytes);
 

@@ -3,14 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "base/text.h"
-
 namespace transship::engine {
-namespace {
-
-unsigned nibble(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
-
-}  // namespace
 
 std::string_view TagTable::tag(std::uint32_t index) const {
   const std::uint32_t begin = index == 0 ? 0 : ends_[index - 1];
@@ -55,11 +48,7 @@ void TagTable::keep(const oci::Digest& digest) {
     return;
   }
   digests_.resize(size());
-  Packed& packed = digests_.back();
-  for (std::size_t i = 0; i < packed.size(); ++i) {
-    const char* const pair = &digest.hex()[2 * i];
-    packed[i] = static_cast<std::byte>(nibble(pair[0]) << 4U | nibble(pair[1]));
-  }
+  std::ranges::copy(digest.bytes(), digests_.back().begin());
 }
 
 std::optional<oci::Digest> TagTable::digest(std::uint32_t index) const {
@@ -67,7 +56,7 @@ std::optional<oci::Digest> TagTable::digest(std::uint32_t index) const {
     return found->second;
   }
   if (index >= digests_.size() || digests_[index] == Packed{}) return std::nullopt;
-  return oci::Digest::from_hex(oci::Algorithm::kSha256, to_hex(digests_[index]));
+  return oci::Digest::from_bytes(oci::Algorithm::kSha256, digests_[index]);
 }
 
 }  // namespace transship::engine

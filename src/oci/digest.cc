@@ -31,18 +31,14 @@ bool is_algorithm_name(std::string_view text) {
   return after_component;
 }
 
-std::size_t hex_digits(Algorithm algorithm) {
+std::size_t size_of(Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::kSha256:
-      return 64;
+      return 32;
     case Algorithm::kSha512:
-      return 128;
+      return 64;
   }
   return 0;
-}
-
-bool is_hex_for(Algorithm algorithm, std::string_view hex) {
-  return hex.size() == hex_digits(algorithm) && std::ranges::all_of(hex, is_lower_hex);
 }
 
 std::unexpected<Error> malformed(std::string_view text, std::string_view why) {
@@ -73,11 +69,16 @@ Result<Digest> Digest::parse(std::string_view text) {
   }
   for (const Algorithm algorithm : {Algorithm::kSha256, Algorithm::kSha512}) {
     if (name != oci::to_string(algorithm)) continue;
-    if (!is_hex_for(algorithm, encoded)) {
+    const std::size_t digits = 2 * size_of(algorithm);
+    if (encoded.size() != digits || !std::ranges::all_of(encoded, is_lower_hex)) {
       return malformed(text, fmt::format("expected {} lower-case hexadecimal digits after \"{}:\"",
-                                         hex_digits(algorithm), name));
+                                         digits, name));
     }
-    return from_hex(algorithm, std::string(encoded));
+    std::array<std::byte, 64> bytes{};
+    for (std::size_t i = 0; i < digits / 2; ++i) {
+      bytes[i] = std::byte(hex_value(encoded[2 * i]) << 4 | hex_value(encoded[2 * i + 1]));
+    }
+    return from_bytes(algorithm, std::span(bytes).first(digits / 2));
   }
   return std::unexpected(
       Error{.code = Errc::kUnsupported,
@@ -86,20 +87,23 @@ Result<Digest> Digest::parse(std::string_view text) {
           .with_hint("sha256 and sha512 are supported"));
 }
 
-Digest Digest::from_hex(Algorithm algorithm, std::string hex) {
-  assert(is_hex_for(algorithm, hex));
+Digest Digest::from_bytes(Algorithm algorithm, std::span<const std::byte> bytes) {
+  assert(bytes.size() == size_of(algorithm));
   Digest digest;
   digest.algorithm_ = algorithm;
-  digest.hex_ = std::move(hex);
+  digest.size_ = static_cast<std::uint8_t>(bytes.size());
+  std::ranges::copy(bytes, digest.bytes_.begin());
   return digest;
 }
 
+std::string Digest::hex() const { return to_hex(bytes()); }
+
 std::string Digest::to_string() const {
-  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), hex_);
+  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), hex());
 }
 
 std::string Digest::short_string() const {
-  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), hex_.substr(0, 12));
+  return empty() ? "" : fmt::format("{}:{}", oci::to_string(algorithm_), to_hex(bytes().first(6)));
 }
 
 Digest digest_of(std::string_view bytes, Algorithm algorithm) {

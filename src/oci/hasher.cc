@@ -132,7 +132,7 @@ Digest Hasher::finish() const {
   for (std::size_t i = 0; i < 8; ++i) {
     put_big_endian(state.words[i], std::span(out).subspan(i * word_bytes, word_bytes));
   }
-  return Digest::from_hex(state.algorithm, to_hex(std::span(out).first(8 * word_bytes)));
+  return Digest::from_bytes(state.algorithm, std::span(out).first(8 * word_bytes));
 }
 
 void update_together(std::span<Hasher* const> hashers, std::span<const Bytes> bodies) {

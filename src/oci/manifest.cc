@@ -63,7 +63,7 @@ std::string print_index(const std::vector<Descriptor>& manifests) {
 
 std::string fallback_tag(const Digest& subject) {
   return fmt::format("{}-{}", to_string(subject.algorithm()),
-                     std::string_view(subject.hex()).substr(0, kFallbackHexDigits));
+                     subject.hex().substr(0, kFallbackHexDigits));
 }
 
 std::optional<DigestTag> parse_digest_tag(std::string_view tag) {

@@ -62,7 +62,7 @@ bool is_file_of_ours(std::string_view component) {
 
 std::string blob_path(const std::string& repository, const oci::Digest& digest) {
   std::string out;
-  out.reserve(repository.size() + digest.hex().size() + 16);
+  out.reserve(repository.size() + 2 * digest.bytes().size() + 16);
   out.append(repository).append("/blobs/").append(to_string(digest.algorithm()));
   return out.append("/").append(digest.hex());
 }
@@ -252,9 +252,10 @@ Result<bool> LayoutTree::link_blob(const std::string& from, const std::string& r
   const auto source = open_path(fmt::format("{}/blobs/{}", from, algorithm), O_PATH | O_DIRECTORY);
   if (!source || !blob_size(from, digest)) return false;
   TS_TRY(const storage::File target, blob_directory(repository, digest));
-  const char* name = digest.hex().c_str();
-  if (fault_step<"serve-link">(
-          [&] { return ::linkat(source->get(), name, target.get(), name, 0); }) != 0) {
+  const std::string name = digest.hex();
+  if (fault_step<"serve-link">([&] {
+        return ::linkat(source->get(), name.c_str(), target.get(), name.c_str(), 0);
+      }) != 0) {
     if (errno == ENOENT || errno == EMLINK) return false;
     if (errno != EEXIST) return std::unexpected(errno_error(errno, "link a blob"));
   }

@@ -9,7 +9,7 @@ namespace {
 
 oci::Descriptor blob(std::uint64_t size) {
   return {.media_type = "application/octet-stream",
-          .digest = oci::Digest::from_hex(oci::Algorithm::kSha256, std::string(64, 'a')),
+          .digest = oci::Digest::parse("sha256:" + std::string(64, 'a')).value(),
           .size = size};
 }
 
