@@ -4,26 +4,41 @@
 
 namespace transship::engine {
 
-const Presence::Entry* Presence::find(const oci::RepositoryId& where,
-                                      const oci::Digest& digest) const {
-  auto store = stores_.find(where.store);
-  if (store == stores_.end()) return nullptr;
-  auto entry = store->second.find(digest);
-  return entry == store->second.end() ? nullptr : &entry->second;
+const Presence::Entry* Presence::Store::find(const oci::Digest& digest) const {
+  const auto entry = entries.find(digest);
+  return entry == entries.end() ? nullptr : &entry->second;
+}
+
+std::optional<Presence::Number> Presence::Store::number(const std::string& repository) const {
+  const auto found = numbers.find(repository);
+  return found == numbers.end() ? std::nullopt : std::optional(found->second);
+}
+
+Presence::Number Presence::Store::numbered(const std::string& repository) {
+  const auto [at, added] = numbers.try_emplace(repository, static_cast<Number>(names.size()));
+  if (added) names.push_back(repository);
+  return at->second;
+}
+
+const Presence::Store* Presence::store_of(const oci::RepositoryId& where) const {
+  const auto store = stores_.find(where.store);
+  return store == stores_.end() ? nullptr : &store->second;
 }
 
 Presence::State Presence::at(const oci::RepositoryId& where, const oci::Digest& digest) const {
-  const Entry* entry = find(where, digest);
+  const Store* store = store_of(where);
+  const Entry* entry = store == nullptr ? nullptr : store->find(digest);
   if (entry == nullptr) return State::kUnknown;
-  for (const auto& [repository, state] : entry->repositories) {
-    if (repository == where.repository) return state;
+  const std::optional<Number> repository = store->number(where.repository);
+  for (const Holder& holder : entry->holders) {
+    if (holder.repository == repository) return holder.state;
   }
   return State::kUnknown;
 }
 
 std::size_t Presence::size() const {
   std::size_t sum = 0;
-  for (const auto& [store, entries] : stores_) sum += entries.size();
+  for (const auto& [name, store] : stores_) sum += store.entries.size();
   return sum;
 }
 
@@ -32,34 +47,32 @@ void Presence::trim() {
   if (touches_ - trimmed_at_ < most_ / 2) return;
   trimmed_at_ = touches_;
   if (size() <= most_) return;
-  for (auto& [store, entries] : stores_) {
-    for (auto it = entries.begin(); it != entries.end();) {
-      const Entry& entry = it->second;
-      const bool idle =
-          !entry.changed && std::ranges::none_of(entry.repositories, [](const auto& r) {
-            return r.second == State::kComing;
-          });
-      const bool old = entry.touched + most_ / 2 < touches_;
-      it = idle && old ? entries.erase(it) : std::next(it);
-    }
+  for (auto& [name, store] : stores_) {
+    std::erase_if(store.entries, [&](const auto& one) {
+      const Entry& entry = one.second;
+      const bool idle = !store.awaited.contains(one.first) &&
+                        std::ranges::none_of(entry.holders, [](const Holder& each) {
+                          return each.state == State::kComing;
+                        });
+      return idle && entry.touched + most_ / 2 < touches_;
+    });
   }
 }
 
 void Presence::set(const oci::RepositoryId& where, const oci::Digest& digest, State state) {
   trim();
-  Entry& entry = stores_[where.store][digest];
+  Store& store = stores_[where.store];
+  const Number repository = store.numbered(where.repository);
+  Entry& entry = store.entries[digest];
   entry.touched = ++touches_;
-  auto it = std::ranges::find(entry.repositories, where.repository,
-                              &std::pair<std::string, State>::first);
-  if (it == entry.repositories.end()) {
-    entry.repositories.emplace_back(where.repository, state);
+  const auto holder = std::ranges::find(entry.holders, repository, &Holder::repository);
+  if (holder == entry.holders.end()) {
+    entry.holders.push_back({.repository = repository, .state = state});
   } else {
-    it->second = state;
+    holder->state = state;
   }
-  if (entry.changed) {
-    // Whoever waits holds the event: it need not stay in the table.
-    std::exchange(entry.changed, nullptr)->notify_all();
-  }
+  // Whoever waits holds the event: it need not stay in the table.
+  if (const auto waits = store.awaited.extract(digest)) waits.mapped()->notify_all();
 }
 
 bool Presence::claim(const oci::RepositoryId& where, const oci::Digest& digest) {
@@ -81,37 +94,44 @@ void Presence::forget(const oci::RepositoryId& where, const oci::Digest& digest)
 }
 
 void Presence::forget_repository(const oci::RepositoryId& where) {
-  auto store = stores_.find(where.store);
-  if (store == stores_.end()) return;
-  for (auto it = store->second.begin(); it != store->second.end();) {
-    Entry& entry = it->second;
-    std::erase_if(entry.repositories,
-                  [&](const auto& held) { return held.first == where.repository; });
-    const bool gone = entry.repositories.empty() && !entry.changed;
-    it = gone ? store->second.erase(it) : std::next(it);
+  const auto at = stores_.find(where.store);
+  if (at == stores_.end()) return;
+  Store& store = at->second;
+  const std::optional<Number> repository = store.number(where.repository);
+  if (!repository) return;
+  for (auto it = store.entries.begin(); it != store.entries.end();) {
+    auto& holders = it->second.holders;
+    const auto held = std::ranges::find(holders, *repository, &Holder::repository);
+    if (held != holders.end()) holders.erase(held);
+    it = holders.empty() ? store.entries.erase(it) : std::next(it);
   }
 }
 
 std::optional<std::string> Presence::sibling(const oci::RepositoryId& where,
                                              const oci::Digest& digest) const {
-  const Entry* entry = find(where, digest);
+  const Store* store = store_of(where);
+  const Entry* entry = store == nullptr ? nullptr : store->find(digest);
   if (entry == nullptr) return std::nullopt;
-  for (const auto& [repository, state] : entry->repositories) {
-    if (state == State::kHere && repository != where.repository) return repository;
+  for (const Holder& holder : entry->holders) {
+    const std::string& name = store->names[holder.repository];
+    if (holder.state == State::kHere && name != where.repository) return name;
   }
   return std::nullopt;
 }
 
 bool Presence::coming_to_sibling(const oci::RepositoryId& where, const oci::Digest& digest) const {
-  const Entry* entry = find(where, digest);
-  return entry != nullptr && std::ranges::any_of(entry->repositories, [&](const auto& one) {
-           return one.second == State::kComing && one.first != where.repository;
-         });
+  const Store* store = store_of(where);
+  const Entry* entry = store == nullptr ? nullptr : store->find(digest);
+  if (entry == nullptr) return false;
+  const std::optional<Number> own = store->number(where.repository);
+  return std::ranges::any_of(entry->holders, [&](const Holder& each) {
+    return each.state == State::kComing && each.repository != own;
+  });
 }
 
 Task<Result<void>> Presence::changed(const oci::RepositoryId& where, const oci::Digest& digest) {
   Executor executor = co_await current_executor();
-  std::shared_ptr<Event>& slot = stores_[where.store][digest].changed;
+  std::shared_ptr<Event>& slot = stores_[where.store].awaited[digest];
   if (!slot) slot = std::make_shared<Event>(std::move(executor));
   std::shared_ptr<Event> event = slot;
   co_return co_await event->wait();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,8 +18,8 @@ namespace transship::engine {
 /// single-flight of invariant 3, one entry per (target store, digest). May outlive an artifact: all
 /// of a run share one for blobs and one for manifests. On the control shard.
 ///
-/// An entry is about 300 bytes. Past `most` of them those that nobody touched for long are
-/// forgotten: what is asked about them again costs a request.
+/// An entry is about 150 bytes; a repository costs its name once. Past `most` entries those that
+/// nobody touched for long are forgotten: what is asked about them again costs a request.
 class Presence {
  public:
   static constexpr std::size_t kMost = 100'000;
@@ -49,19 +51,34 @@ class Presence {
                                            const oci::Digest& digest);
 
  private:
+  using Number = std::uint32_t;
+  struct Holder {
+    Number repository;
+    State state;
+  };
   struct Entry {
-    std::vector<std::pair<std::string, State>> repositories;
-    std::shared_ptr<Event> changed;  ///< Only while somebody waits.
+    boost::container::small_vector<Holder, 2> holders;
     std::uint64_t touched = 0;
   };
-  const Entry* find(const oci::RepositoryId& where, const oci::Digest& digest) const;
+  struct Store {
+    const Entry* find(const oci::Digest& digest) const;
+    /// None: nothing was ever said of that repository.
+    std::optional<Number> number(const std::string& repository) const;
+    Number numbered(const std::string& repository);
+
+    std::vector<std::string> names;  ///< Of repositories, by number.
+    std::unordered_map<std::string, Number> numbers;
+    std::unordered_map<oci::Digest, Entry> entries;
+    std::unordered_map<oci::Digest, std::shared_ptr<Event>> awaited;  ///< While somebody waits.
+  };
+  const Store* store_of(const oci::RepositoryId& where) const;
   void trim();
   void set(const oci::RepositoryId& where, const oci::Digest& digest, State state);
 
   std::size_t most_;
   std::uint64_t touches_ = 0;
   std::uint64_t trimmed_at_ = 0;
-  std::map<std::string, std::unordered_map<oci::Digest, Entry>> stores_;
+  std::map<std::string, Store> stores_;
 };
 
 }  // namespace transship::engine
