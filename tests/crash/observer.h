@@ -39,7 +39,7 @@ class Observer {
   bool referrers_api_;
   std::set<const Artifact*> complete_;
   std::string violations_;
-  mutable bool unanswered_ = false;  ///< The registry was not there for all of the last look.
+  mutable bool unanswered_ = false;  ///< Part of the last look had no answer, or a 5xx.
   std::atomic<std::size_t> seen_{0};
   std::atomic<bool> stopping_{false};
   std::thread thread_;  // Last: it uses what stands above.
