@@ -1,7 +1,7 @@
 #include "base/error.h"
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace transship {
 
@@ -112,7 +112,8 @@ Error errno_error(int number, std::string_view action) {
   const Errc code = number == ENOENT                                          ? Errc::kNotFound
                     : number == ENOSPC || number == EDQUOT || number == EFBIG ? Errc::kNoSpace
                                                                               : Errc::kIo;
-  return Error{.code = code, .message = std::string(action) + ": " + std::strerror(number)};
+  return Error{.code = code,
+               .message = std::string(action) + ": " + std::generic_category().message(number)};
 }
 
 }  // namespace transship

@@ -8,8 +8,7 @@
 namespace transship {
 namespace asio = boost::asio;
 
-Event::Event(Executor executor)
-    : timer_(std::move(executor), asio::steady_timer::time_point::max()) {}
+Event::Event(const Executor& executor) : timer_(executor, asio::steady_timer::time_point::max()) {}
 
 Task<Result<void>> Event::wait() {
   if (co_await cancelled()) co_return fail(Errc::kCancelled, "cancelled");

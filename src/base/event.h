@@ -11,7 +11,7 @@ namespace transship {
 /// waiters check their condition in a loop.
 class Event {
  public:
-  explicit Event(Executor executor);
+  explicit Event(const Executor& executor);
 
   /// Waits for the next notification. kCancelled when the caller's group is cancelled.
   [[nodiscard]] Task<Result<void>> wait();

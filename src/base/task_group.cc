@@ -95,7 +95,7 @@ void TaskGroup::spawn(Task<Result<void>> task) {
     co_await accept_cancellation();
     co_return co_await std::move(inner);
   };
-  auto done = [state = state_, child](std::exception_ptr failure, Result<void> result) {
+  auto done = [state = state_, child](const std::exception_ptr& failure, Result<void> result) {
     if (failure) result = fail(Errc::kInternal, "unexpected exception: " + what(failure));
     state->finish(child, std::move(result));
   };
@@ -143,7 +143,7 @@ void depart(const std::shared_ptr<Away>& away, Task<void> task) {
     co_await accept_cancellation();
     co_await std::move(inner);
   };
-  auto done = [away](std::exception_ptr failure) {
+  auto done = [away](const std::exception_ptr& failure) {
     away->running = false;
     asio::post(away->home, [away, failure] {
       away->failure = failure;
@@ -171,22 +171,21 @@ Task<void> run_detached_on(Executor executor, Task<void> task) {
   if (away->failure) std::rethrow_exception(away->failure);
 }
 
-void start(Executor executor, Task<Result<void>> task,
+void start(const Executor& executor, Task<Result<void>> task,
            std::move_only_function<void(Result<void>)> done) {
   auto body = [](Task<Result<void>> inner) -> Task<Result<void>> {
     co_await accept_cancellation();
     co_return co_await std::move(inner);
   };
-  asio::co_spawn(std::move(executor), body(std::move(task)),
-                 [done = std::move(done)](std::exception_ptr failure, Result<void> result) mutable {
-                   if (failure) {
-                     result = fail(Errc::kInternal, "unexpected exception: " + what(failure));
-                   }
-                   done(std::move(result));
-                 });
+  auto ended = [done = std::move(done)](const std::exception_ptr& failure,
+                                        Result<void> result) mutable {
+    if (failure) result = fail(Errc::kInternal, "unexpected exception: " + what(failure));
+    done(std::move(result));
+  };
+  asio::co_spawn(executor, body(std::move(task)), std::move(ended));
 }
 
-Result<void> run_to_end(std::function<Task<Result<void>>()> make_task) {
+Result<void> run_to_end(const std::function<Task<Result<void>>()>& make_task) {
   asio::io_context io;
   Result<void> out = fail(Errc::kInternal, "the task never ended");
   start(io.get_executor(), make_task(), [&](Result<void> result) { out = std::move(result); });
@@ -197,7 +196,7 @@ Result<void> run_to_end(std::function<Task<Result<void>>()> make_task) {
 namespace {
 
 struct Race {
-  explicit Race(Executor executor)
+  explicit Race(const Executor& executor)
       : timer(executor), group(executor, TaskGroup::OnFailure::kKeepGoing) {}
   asio::steady_timer timer;
   TaskGroup group;

@@ -57,11 +57,11 @@ template <class T>
 }
 
 /// Starts the program's first task on `executor`; `done` gets its result there. For main and tests.
-void start(Executor executor, Task<Result<void>> task,
+void start(const Executor& executor, Task<Result<void>> task,
            std::move_only_function<void(Result<void>)> done);
 
 /// Runs `task` to its end on a fresh io_context in this thread. For tests and short commands.
-[[nodiscard]] Result<void> run_to_end(std::function<Task<Result<void>>()> make_task);
+[[nodiscard]] Result<void> run_to_end(const std::function<Task<Result<void>>()>& make_task);
 
 /// `task`, or kTimeout ("<what>: no end within 5 s") when it takes longer; it is then cancelled,
 /// and awaited to its end.

@@ -50,6 +50,7 @@ std::string node_label(const ArtifactNode& node) {
 
 void draw(const ArtifactNode& node, const std::string& indent, std::string& out) {
   std::vector<const ArtifactNode*> below;
+  below.reserve(node.children.size() + node.referrers.size());
   for (const auto& child : node.children) below.push_back(&child);
   for (const auto& referrer : node.referrers) below.push_back(&referrer);
   for (std::size_t i = 0; i < below.size(); ++i) {

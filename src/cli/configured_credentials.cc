@@ -29,7 +29,8 @@ Result<Found> read_secret(const std::string& host, const config::SecretOptions& 
     TS_TRY(std::string password, first_line(secret.password_file));
     return Found(Credential(secret.username, std::move(password)));
   }
-  const char* password = std::getenv(secret.password_env.c_str());
+  // Nothing here ever writes the environment.
+  const char* password = std::getenv(secret.password_env.c_str());  // NOLINT(concurrency-mt-unsafe)
   if (password == nullptr) {
     return fail(Errc::kInvalidArgument, "registry " + host + ": the environment variable " +
                                             secret.password_env + " of password_env is not set");

@@ -24,10 +24,12 @@ void keep_secrets() {
 // Rings and curl's buffers come and go with each blob: memory that is given back to the kernel is
 // faulted in again at once (measured: 8 % of the CPU of a copy).
 void keep_memory() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread as yet.
   mallopt(M_TRIM_THRESHOLD, 32 << 20);
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   // No fast bins: each free of a buffer would sweep them all.
   mallopt(M_MXFAST, 0);
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 int run(const Arguments& arguments) {

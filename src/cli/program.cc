@@ -22,7 +22,7 @@ namespace {
 constexpr std::chrono::milliseconds kGrace{1800};
 
 struct Signals {
-  Signals(Executor executor, TaskGroup& watched)
+  Signals(const Executor& executor, TaskGroup& watched)
       : set(executor, SIGINT, SIGTERM), deadline(executor), group(watched) {}
 
   void watch() {

@@ -130,7 +130,7 @@ void TomlTable::complain(std::string_view key, std::string_view what) const {
 
 int TomlTable::line() const { return static_cast<int>(node_->table->source().begin.line); }
 
-std::optional<std::string> TomlTable::expand(std::string_view key, std::string value) const {
+std::optional<std::string> TomlTable::expand(std::string_view key, const std::string& value) const {
   std::string out;
   std::size_t at = 0;
   while (true) {
@@ -143,7 +143,8 @@ std::optional<std::string> TomlTable::expand(std::string_view key, std::string v
       return std::nullopt;
     }
     const std::string name = value.substr(open + 2, close - open - 2);
-    const char* found = std::getenv(name.c_str());
+    // Nothing here ever writes the environment.
+    const char* found = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
     if (found == nullptr) {
       complain(key, "the environment variable " + name + " is not set");
       return std::nullopt;

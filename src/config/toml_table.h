@@ -63,7 +63,7 @@ class TomlTable {
  private:
   TomlTable(std::shared_ptr<Node> node, std::string path, Problems& problems);
   std::string path_of(std::string_view key) const;
-  std::optional<std::string> expand(std::string_view key, std::string value) const;
+  std::optional<std::string> expand(std::string_view key, const std::string& value) const;
 
   std::shared_ptr<Node> node_;
   std::string path_;

@@ -126,12 +126,12 @@ Task<ComparisonReport> JobComparison::run() {
   TaskGroup group(executor_, TaskGroup::OnFailure::kKeepGoing);
   Result<void> done = co_await discover(group);
   (void)co_await group.join();
-  if (!done && done.error().code != Errc::kCancelled) {
-    state_.report.errors.push_back(std::move(done).error());
-  }
   if (done && state_.report.repositories == 0) {
     run_.warn(
         fmt::format("job {}: no repository of {} is selected", job_.name, job_.source.to_string()));
+  }
+  if (!done && done.error().code != Errc::kCancelled) {
+    state_.report.errors.push_back(std::move(done).error());
   }
   for (const auto& [store, counts] : before) {
     add_difference(state_.report.requests[store], stores_.counts(store), counts);

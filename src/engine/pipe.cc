@@ -30,7 +30,7 @@ Pipe::Pipe(Executor executor, MemoryBudget& budget, TimeSource& time, const oci:
       ring_(budget, slot_size(options.ring_bytes), options.ring_bytes, lineage.start.length,
             blob.size),
       trail_(std::move(lineage.trail)),
-      witness_(std::move(lineage.witness)),
+      witness_(lineage.witness),
       hashed_(lineage.start.length),
       start_(lineage.start.length),
       checkpoint_(lineage.start.length),
@@ -265,6 +265,7 @@ Cursor* Pipe::too_slow(Clock::duration after) {
   if (cursors_.size() < 2 || state_ != State::kOpen) return nullptr;
   account();
   std::vector<Pace*> paces;
+  paces.reserve(cursors_.size());
   for (Cursor* cursor : cursors_) paces.push_back(&cursor->pace_);
   const int slow = fan_out_.too_slow(paces, time_.now(), after);
   return slow < 0 ? nullptr : cursors_[static_cast<std::size_t>(slow)];

@@ -31,7 +31,7 @@ std::vector<std::string> digest_tags_of(const std::vector<std::string>& tags) {
 
 }  // namespace
 
-RepositoryComparer::RepositoryComparer(ComparisonState& state, What what, Executor executor)
+RepositoryComparer::RepositoryComparer(ComparisonState& state, What what, const Executor& executor)
     : state_(state),
       what_(std::move(what)),
       executor_(executor),

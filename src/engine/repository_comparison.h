@@ -41,7 +41,7 @@ class RepositoryComparer {
     bool named = true;  ///< By the user: then it must be there.
   };
 
-  RepositoryComparer(ComparisonState& state, What what, Executor executor);
+  RepositoryComparer(ComparisonState& state, What what, const Executor& executor);
   ~RepositoryComparer();
 
   /// What it found is in the state's report; fails only with kCancelled.

@@ -19,7 +19,7 @@ bool without_referrers(const CopyOptions& options) {
 
 }  // namespace
 
-RepositorySync::RepositorySync(PassState& pass, SyncRepository what, Executor executor)
+RepositorySync::RepositorySync(PassState& pass, SyncRepository what, const Executor& executor)
     : pass_(pass),
       what_(std::move(what)),
       executor_(executor),
@@ -249,16 +249,11 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
   const auto before =
       std::chrono::duration_cast<std::chrono::milliseconds>(pass_.run.context.time.now() - begin);
   std::vector<CopyTarget> to;
+  to.reserve(targets.size());
   for (const Known& one : targets) to.push_back({targets_[one.target].repository.get(), tag});
   ArtifactCopy copy({pass_.run, view_, blobs_, commits_, pass_.job.copy},
                     oci::ManifestName::by_tag(tag), std::move(to), executor_);
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const Known& one = targets[i];
-    if (one.absent) copy.expect_no_tag(i);
-    if (one.digest) copy.expect_tag(i, *one.digest);
-    if (!one.digest && one.row) copy.expect_tag(i, one.row->digest);
-    if (targets_[one.target].tags.size() > 0) copy.expect_content(i);
-  }
+  expect(copy, targets);
   const oci::Digest digest = root.descriptor->digest;
   copy.expect_root(std::move(*root.descriptor), std::move(root.manifest));
   std::vector<bool> told(targets.size(), false);
@@ -288,6 +283,16 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
     items[i].took += before;
     items[i].totals.waiting.source += before;
     finished(targets[i].target, std::move(items[i]), told[i]);
+  }
+}
+
+void RepositorySync::expect(ArtifactCopy& copy, const std::vector<Known>& targets) const {
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const Known& one = targets[i];
+    if (one.absent) copy.expect_no_tag(i);
+    if (one.digest) copy.expect_tag(i, *one.digest);
+    if (!one.digest && one.row) copy.expect_tag(i, one.row->digest);
+    if (targets_[one.target].tags.size() > 0) copy.expect_content(i);
   }
 }
 

@@ -23,7 +23,7 @@ namespace transship::engine {
 /// shard; its `run` ends before it is destroyed.
 class RepositorySync {
  public:
-  RepositorySync(PassState& pass, SyncRepository what, Executor executor);
+  RepositorySync(PassState& pass, SyncRepository what, const Executor& executor);
   ~RepositorySync();
 
   /// Failures are in the report; fails only with kCancelled.
@@ -89,6 +89,8 @@ class RepositorySync {
   [[nodiscard]] Task<void> copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
                                 Clock::time_point begin);
+  /// Tells the copy what is known of the tag at each target.
+  void expect(ArtifactCopy& copy, const std::vector<Known>& targets) const;
   [[nodiscard]] Task<void> flush();
   void waited_for_disk(Clock::time_point begin);
   void finished(std::size_t target, ItemReport item, bool told = false);

@@ -74,6 +74,7 @@ Task<BlobTransferResult> Transfer::run() {
 
 Task<void> Transfer::open() {
   std::vector<Given> given;
+  given.reserve(runs_.size());
   for (const auto& run : runs_) given.push_back(run->given());
   std::optional<Lineage> lineage = joint_lineage(blob_.digest.algorithm(), given);
   if (!lineage) {

@@ -160,12 +160,12 @@ void update_together(std::span<Hasher* const> hashers, std::span<const Bytes> bo
 }
 
 bool sha_ni_in_use() {
-  static const bool usable = [] {
+  static const bool kUsable = [] {
     // Read once, and nothing here ever writes the environment.
     const char* off = std::getenv("TRANSSHIP_NO_SHA_NI");  // NOLINT(concurrency-mt-unsafe)
     return cpu_has_sha_ni() && (off == nullptr || std::string_view(off) != "1");
   }();
-  return usable && !openssl_forced.load(std::memory_order_relaxed);
+  return kUsable && !openssl_forced.load(std::memory_order_relaxed);
 }
 
 void force_openssl_hashing(bool on) { openssl_forced.store(on, std::memory_order_relaxed); }

@@ -71,6 +71,17 @@ Result<void> check_part(const Response& response, oci::ByteRange range, std::uin
   return {};
 }
 
+// The answer to a GET of `range` of a blob of `size` bytes, before its first byte is taken.
+struct BlobHead {
+  oci::ByteRange range;
+  std::uint64_t size;
+  bool whole;
+  RangeSink& filter;
+  InflatingSink& decoder;
+
+  Result<void> operator()(const Response& response) const;
+};
+
 // A weak one does not promise the same bytes (RFC 9110, 13.1.5).
 std::string_view strong_etag(const Response& response) {
   const auto etag = response.headers.find("ETag");
@@ -82,6 +93,20 @@ Result<void> refuse_whole(const oci::ByteRange& range) {
                                 ? "a range was asked for, and answered with the whole blob"
                                 : "the blob is another one than the one whose other ranges were "
                                   "read, or ranges are ignored");
+}
+
+Result<void> BlobHead::operator()(const Response& response) const {
+  if (response.status != 200 && response.status != 206) return {};
+  if (response.status == 206) {
+    if (whole) return fail(Errc::kRange, "HTTP 206 without a Range asked");
+    TS_TRY(check_part(response, range, size));
+  } else {
+    if (range.exact && !whole) return refuse_whole(range);
+    if (!whole) filter.expect_whole(range.first);
+    TS_TRY(check_whole(response, size, decoder));
+  }
+  if (const auto etag = strong_etag(response); !etag.empty()) filter.begin(etag);
+  return {};
 }
 
 }  // namespace
@@ -109,19 +134,8 @@ Task<Result<void>> Repository::blob(const oci::Descriptor& blob, oci::ByteRange 
   get.channel = transport::Channel::kBlob;
   get.sink = &decoder;
   get.expected_bytes = range.length;
-  get.on_head = [&filter, &decoder, range, size, whole](const Response& response) -> Result<void> {
-    if (response.status != 200 && response.status != 206) return {};
-    if (response.status == 206) {
-      if (whole) return fail(Errc::kRange, "HTTP 206 without a Range asked");
-      TS_TRY(check_part(response, range, size));
-    } else {
-      if (range.exact && !whole) return refuse_whole(range);
-      if (!whole) filter.expect_whole(range.first);
-      TS_TRY(check_whole(response, size, decoder));
-    }
-    if (const auto etag = strong_etag(response); !etag.empty()) filter.begin(etag);
-    return {};
-  };
+  get.on_head =
+      BlobHead{.range = range, .size = size, .whole = whole, .filter = filter, .decoder = decoder};
   Result<Response> sent = co_await host_.send(std::move(get));
   if (!sent) {
     // Whoever asked with a version may have met another one: that says nothing of ranges.

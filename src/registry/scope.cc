@@ -99,6 +99,7 @@ bool ScopeSet::writes() const {
 
 std::string ScopeSet::key() const {
   std::vector<std::string> parts;
+  parts.reserve(scopes_.size());
   for (const Scope& scope : scopes_) parts.push_back(scope.to_string());
   std::ranges::sort(parts);
   std::string out;

@@ -69,13 +69,12 @@ oci::UploadSession Repository::unopened_session() {
 Task<Result<void>> Repository::post_whole(oci::UploadSession& session, const oci::Descriptor& blob,
                                           BodySource& body) {
   const std::string what = action("POST", "blob " + blob.digest.short_string());
-  const oci::Descriptor wanted = blob;
   TS_CO_TRY(
       const std::string bytes,
-      co_await run_on(body.executor(), read_whole(&body, static_cast<std::size_t>(wanted.size))));
-  Call post = call(Method::kPost,
-                   path("blobs/uploads/?digest=" + percent_encode(wanted.digest.to_string())),
-                   &oci::RequestCounts::upload_data);
+      co_await run_on(body.executor(), read_whole(&body, static_cast<std::size_t>(blob.size))));
+  Call post =
+      call(Method::kPost, path("blobs/uploads/?digest=" + percent_encode(blob.digest.to_string())),
+           &oci::RequestCounts::upload_data);
   post.request_class = transport::RequestClass::kWrite;
   post.channel = transport::Channel::kBlob;
   post.headers.set("Content-Type", "application/octet-stream");
@@ -84,8 +83,8 @@ Task<Result<void>> Repository::post_whole(oci::UploadSession& session, const oci
   Result<Response> sent = co_await host_.send(std::move(post));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   if (sent->status == 201) {
-    session.offset = wanted.size;
-    co_return check_stored(*sent, wanted.digest, what);
+    session.offset = blob.size;
+    co_return check_stored(*sent, blob.digest, what);
   }
   const bool opened = sent->status == 202;
   if (!opened) {
@@ -96,11 +95,11 @@ Task<Result<void>> Repository::post_whole(oci::UploadSession& session, const oci
   if (opened) {
     TS_CO_TRY(session, session_of(*sent));
   } else {
-    TS_CO_TRY(auto start, co_await open_session(wanted));
+    TS_CO_TRY(auto start, co_await open_session(blob));
     session = std::get<oci::UploadSession>(std::move(start));
   }
   MemorySource again(co_await current_executor(), bytes);
-  co_return co_await put_rest(session, wanted, again, wanted.size);
+  co_return co_await put_rest(session, blob, again, blob.size);
 }
 
 }  // namespace transship::registry

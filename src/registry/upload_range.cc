@@ -16,7 +16,7 @@ std::optional<std::uint64_t> parse_upload_range(std::string_view header,
   const auto last = parse_u64(header);
   if (!last || *last == std::numeric_limits<std::uint64_t>::max()) return std::nullopt;
   if (*last == 0 && sent != 1) return 0;
-  if (sent && *last == *sent) return *sent;
+  if (last == sent) return sent;
   return *last + 1;
 }
 

@@ -70,12 +70,11 @@ oci::UploadCost Repository::upload_cost(const oci::Descriptor& blob) const {
 
 Task<Result<oci::UploadStart>> Repository::start_upload(const oci::Descriptor& blob,
                                                         std::optional<oci::RepositoryName> from) {
-  const oci::Descriptor wanted = blob;
   if (!from && takes_single_post(blob)) co_return oci::UploadStart(unopened_session());
-  if (asks_by_mount()) co_return co_await mount(wanted, from.value_or(name_));
-  TS_CO_TRY(const bool there, co_await has_blob(wanted));
+  if (asks_by_mount()) co_return co_await mount(blob, from.value_or(name_));
+  TS_CO_TRY(const bool there, co_await has_blob(blob));
   if (there) co_return oci::UploadStart(oci::BlobPresent{.mounted = false});
-  co_return co_await open_session(wanted);
+  co_return co_await open_session(blob);
 }
 
 Task<Result<oci::UploadStart>> Repository::mount(const oci::Descriptor& blob,

@@ -99,14 +99,18 @@ Task<Reply> Api::dispatch(const Request& request, const Route& where, RequestBod
       if (method == "POST") return start_upload(context_, request, where, body);
       break;
     case Resource::kUpload:
-      if (method == "GET") return get_upload(context_, where);
-      if (method == "PATCH") return patch_upload(context_, request, where, body);
-      if (method == "PUT") return put_upload(context_, request, where, body);
-      if (method == "DELETE") return delete_upload(context_, where);
-      break;
+      return dispatch_upload(request, where, body);
     case Resource::kNone:
       break;
   }
+  return ready(method_not_allowed(where.resource));
+}
+
+Task<Reply> Api::dispatch_upload(const Request& request, const Route& where, RequestBody& body) {
+  if (request.method == "GET") return get_upload(context_, where);
+  if (request.method == "PATCH") return patch_upload(context_, request, where, body);
+  if (request.method == "PUT") return put_upload(context_, request, where, body);
+  if (request.method == "DELETE") return delete_upload(context_, where);
   return ready(method_not_allowed(where.resource));
 }
 

@@ -15,6 +15,7 @@ class Api {
 
  private:
   Task<Reply> dispatch(const Request& request, const Route& route, RequestBody& body);
+  Task<Reply> dispatch_upload(const Request& request, const Route& route, RequestBody& body);
   Task<std::optional<Reply>> authenticate(Request& request);
 
   Context context_;

@@ -30,7 +30,8 @@ class Walk {
     if (!directory || depth > kMaxDepth) return;
     std::vector<std::string> children;
     bool is_layout = false;
-    while (const dirent* entry = ::readdir(directory.get())) {
+    // The stream is nobody else's.
+    while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
       const std::string_view text = entry->d_name;
       if (text == "oci-layout") is_layout = true;
       if (text == "blobs" || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)) continue;
@@ -38,8 +39,9 @@ class Walk {
       if (oci::RepositoryName::parse(child)) children.emplace_back(text);
     }
     if (is_layout && !name.empty()) out_->push_back(name);
+    const std::string prefix = name.empty() ? "" : name + "/";
     for (const std::string& child : children) {
-      visit(number, child, name.empty() ? child : name + "/" + child, depth + 1);
+      visit(number, child, std::string(prefix).append(child), depth + 1);
     }
   }
 

@@ -99,7 +99,7 @@ struct Client {
 }  // namespace
 
 struct RegistryServer::State {
-  State(Executor e, WorkerPool& p, Options o, LayoutTree tree,
+  State(const Executor& e, WorkerPool& p, Options o, LayoutTree tree,
         std::unique_ptr<storage::FileIo> file_io)
       : executor(e),
         options(std::move(o)),
@@ -144,8 +144,8 @@ std::string RegistryServer::Endpoint::url() const {
   return fmt::format("{}://{}", tls ? "https" : "http", authority());
 }
 
-Result<std::unique_ptr<RegistryServer>> RegistryServer::open(Executor executor, WorkerPool& pool,
-                                                             Options options) {
+Result<std::unique_ptr<RegistryServer>> RegistryServer::open(const Executor& executor,
+                                                             WorkerPool& pool, Options options) {
   ignore_broken_pipes();
   TS_TRY(auto tls, make_tls(options));
   TS_TRY(auto acceptor, listen(executor, options));

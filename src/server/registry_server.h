@@ -29,7 +29,7 @@ class RegistryServer {
 
   /// Opens the tree (one server at a time: it is locked), replays what a kill left, and listens.
   /// Blocks for the time of a directory walk. kInvalidArgument and kIo say what to change.
-  static Result<std::unique_ptr<RegistryServer>> open(Executor executor, WorkerPool& pool,
+  static Result<std::unique_ptr<RegistryServer>> open(const Executor& executor, WorkerPool& pool,
                                                       Options options);
   RegistryServer(const RegistryServer&) = delete;
   RegistryServer& operator=(const RegistryServer&) = delete;

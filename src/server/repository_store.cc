@@ -26,7 +26,7 @@ void ManifestCache::put(const oci::Digest& digest, Bytes bytes) {
   }
 }
 
-RepositoryStore::RepositoryStore(Executor executor, WorkerPool& pool, LayoutTree tree,
+RepositoryStore::RepositoryStore(const Executor& executor, WorkerPool& pool, LayoutTree tree,
                                  const Options& options)
     : executor_(executor),
       pool_(&pool),
@@ -147,6 +147,7 @@ void RepositoryStore::drop_idle() {
 
 Task<Result<void>> RepositoryStore::fold_all() {
   std::vector<std::shared_ptr<Repository>> all;
+  all.reserve(loaded_.size());
   for (const auto& [name, repository] : loaded_) all.push_back(repository);
   Result<void> result;
   for (const auto& repository : all) {

@@ -36,7 +36,8 @@ class ManifestCache {
 /// All repositories of a tree: which there are, and those in memory. On the server's executor.
 class RepositoryStore {
  public:
-  RepositoryStore(Executor executor, WorkerPool& pool, LayoutTree tree, const Options& options);
+  RepositoryStore(const Executor& executor, WorkerPool& pool, LayoutTree tree,
+                  const Options& options);
 
   const LayoutTree& tree() const { return tree_; }
   WorkerPool& pool() { return *pool_; }

@@ -12,8 +12,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <cstring>
 #include <string>
+#include <system_error>
 
 namespace transship::server {
 namespace asio = boost::asio;
@@ -23,7 +23,7 @@ namespace {
 bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK; }
 
 std::unexpected<Error> network_error(int number, std::string_view what) {
-  return fail(Errc::kNetwork, fmt::format("{}: {}", what, std::strerror(number)));
+  return fail(Errc::kNetwork, fmt::format("{}: {}", what, std::generic_category().message(number)));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class Fields {
   T number() {
     T value{};
     const std::string_view raw = take(sizeof value);
-    if (!bad_) std::memcpy(&value, raw.data(), sizeof value);
+    raw.copy(reinterpret_cast<char*>(&value), sizeof value);
     return value;
   }
   std::string_view text() { return take(number<std::uint32_t>()); }

@@ -47,9 +47,13 @@ std::shared_ptr<UploadSession> parse_session_file(std::string_view file) {
 
 std::vector<std::string> list(int directory) {
   std::vector<std::string> out;
-  DIR* handle = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* handle = copy < 0 ? nullptr : ::fdopendir(copy);
   if (handle == nullptr) return out;
-  while (const dirent* entry = ::readdir(handle)) out.emplace_back(entry->d_name);
+  // The stream is nobody else's.
+  while (const dirent* entry = ::readdir(handle)) {  // NOLINT(concurrency-mt-unsafe)
+    out.emplace_back(entry->d_name);
+  }
   ::closedir(handle);
   return out;
 }

@@ -257,7 +257,7 @@ Task<Result<std::map<std::string, Journal::TagRow>>> Journal::tags(std::string t
   });
 }
 
-void Journal::put_tag(const std::string& target, const std::string& tag, TagRow row) {
+void Journal::put_tag(const std::string& target, const std::string& tag, const TagRow& row) {
   state_->add("INSERT OR REPLACE INTO tag VALUES(?,?,?,?)",
               {target, tag, row.digest.to_string(), row.evidence});
 }

@@ -43,7 +43,7 @@ class Journal {
   /// What is known of `names` at a target repository ("eu.example.com/team/app").
   [[nodiscard]] Task<Result<std::map<std::string, TagRow>>> tags(std::string target,
                                                                  std::vector<std::string> names);
-  void put_tag(const std::string& target, const std::string& tag, TagRow row);
+  void put_tag(const std::string& target, const std::string& tag, const TagRow& row);
   void forget_tag(const std::string& target, const std::string& tag);
 
   /// A repository of `store` that was seen to hold the blob.

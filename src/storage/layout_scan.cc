@@ -39,6 +39,7 @@ Result<const LayoutScan::Facts*> LayoutScan::facts(const LayoutFiles& files,
 Result<void> LayoutScan::refresh(const LayoutFiles& files, const LayoutIndex& index) {
   referrers_.clear();
   std::vector<oci::Descriptor> to_visit;
+  to_visit.reserve(index.entries.size());
   for (const auto& entry : index.entries) to_visit.push_back(entry.descriptor);
   std::unordered_set<oci::Digest> seen;
   while (!to_visit.empty()) {

@@ -130,46 +130,43 @@ Result<void> prepare(int file, std::uint64_t offset, std::uint64_t size) {
 Task<Result<void>> OciLayout::blob(const oci::Descriptor& blob, oci::ByteRange range,
                                    BodySink& sink) {
   ++counts_.blob_get;
-  const oci::Descriptor wanted = blob;
   TS_CO_TRY(co_await check_cancelled());
-  if (range.first > wanted.size || range.length > wanted.size - range.first) {
+  if (range.first > blob.size || range.length > blob.size - range.first) {
     co_return fail(Errc::kRange, fmt::format("{}: blob {} has no bytes {}+{}", layout_->name(),
-                                             wanted.digest.to_string(), range.first, range.length));
+                                             blob.digest.to_string(), range.first, range.length));
   }
   TS_CO_TRY(const File file,
-            co_await pool_.run([layout = layout_, wanted] { return layout->open_blob(wanted); }));
+            co_await pool_.run([layout = layout_, blob] { return layout->open_blob(blob); }));
   if (range.length == 0) co_return Result<void>{};
   const Executor there = sink.executor();
   auto sent = co_await run_there(there, send(files_.on(there), file.get(), range, sink));
   if (sent) co_return Result<void>{};
   co_return std::unexpected(std::move(sent).error().within(
-      fmt::format("{}: read blob {}", layout_->name(), wanted.digest.to_string())));
+      fmt::format("{}: read blob {}", layout_->name(), blob.digest.to_string())));
 }
 
 Task<Result<bool>> OciLayout::has_blob(const oci::Descriptor& blob) {
   ++counts_.blob_head;
-  const oci::Descriptor wanted = blob;
   TS_CO_TRY(co_await check_cancelled());
-  co_return co_await pool_.run([layout = layout_, wanted] { return layout->has_blob(wanted); });
+  co_return co_await pool_.run([layout = layout_, blob] { return layout->has_blob(blob); });
 }
 
 Task<Result<oci::UploadStart>> OciLayout::start_upload(const oci::Descriptor& blob,
                                                        std::optional<oci::RepositoryName> from) {
   ++counts_.upload_start;
   (void)from;  // A layout is a store of its own: there is nothing to mount from.
-  const oci::Descriptor wanted = blob;
   TS_CO_TRY(check_writable());
   TS_CO_TRY(co_await check_cancelled());
   TS_CO_TRY(const bool there,
-            co_await pool_.run([layout = layout_, wanted] { return layout->has_blob(wanted); }));
+            co_await pool_.run([layout = layout_, blob] { return layout->has_blob(blob); }));
   if (there) co_return oci::BlobPresent{};
-  TS_CO_TRY(auto upload, co_await pool_.run(
-                             [layout = layout_, wanted] { return layout->start_upload(wanted); }));
+  TS_CO_TRY(auto upload,
+            co_await pool_.run([layout = layout_, blob] { return layout->start_upload(blob); }));
   oci::UploadSession session{.location = upload.location, .found_again = true};
   const int fd = upload.file.get();
   uploads_.insert_or_assign(upload.location, std::move(upload.file));
   if (upload.size > 0) {
-    TS_CO_TRY(session.found, co_await hash_left(fd, wanted.digest.algorithm(), upload.size));
+    TS_CO_TRY(session.found, co_await hash_left(fd, blob.digest.algorithm(), upload.size));
     session.offset = upload.size;
   }
   co_return session;
@@ -206,15 +203,14 @@ Task<Result<void>> OciLayout::receive(oci::UploadSession& session, const oci::De
 Task<Result<void>> OciLayout::upload(oci::UploadSession& session, const oci::Descriptor& blob,
                                      BodySource& body) {
   ++counts_.upload_data;
-  const oci::Descriptor wanted = blob;
   TS_CO_TRY(check_writable());
   TS_CO_TRY(co_await check_cancelled());
-  if (auto received = co_await receive(session, wanted, body); !received) {
+  if (auto received = co_await receive(session, blob, body); !received) {
     co_return std::unexpected(std::move(received).error().within(
-        fmt::format("{}: write blob {}", layout_->name(), wanted.digest.to_string())));
+        fmt::format("{}: write blob {}", layout_->name(), blob.digest.to_string())));
   }
-  auto committed = co_await pool_.run([layout = layout_, location = session.location, wanted] {
-    return layout->commit_upload(location, wanted);
+  auto committed = co_await pool_.run([layout = layout_, location = session.location, blob] {
+    return layout->commit_upload(location, blob);
   });
   if (committed) uploads_.erase(session.location);
   co_return committed;

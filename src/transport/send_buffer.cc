@@ -35,8 +35,8 @@ std::string send_buffer_advice(const SendBufferLimits& limits) {
 }
 
 const SendBufferLimits& machine_send_buffer_limits() {
-  static const SendBufferLimits limits = read_limits();
-  return limits;
+  static const SendBufferLimits kLimits = read_limits();
+  return kLimits;
 }
 
 }  // namespace transship::transport
