@@ -13,6 +13,7 @@ MIB = 1 << 20
 REPOSITORIES = [f"team/app{n}" for n in range(12)]
 TAGS = 20  # a repository
 SPOILED = 0.05  # of the connections
+LARGE = 20 * MIB
 MOST_BYTES = 400 * MIB  # pushed to the source in all: each target holds it once more
 STEADY = "serve, never killed"
 
@@ -57,10 +58,13 @@ class Fleet:
 
 
 class Author:
-    """Changes what is at the source, and knows what must be there: by its seed, not by its bytes."""
+    """Changes what is at the source, and knows what must be there: by its seed, not by its bytes.
+    What is large is spread over the whole soak: content changes until its end."""
 
     def __init__(self, fleet, rng):
         self.random = rng
+        self.began = 0
+        self.seconds = 1
         self.source = fleet.source
         self.expected = {}  # (repository, tag) -> (kind, seed)
         self.bytes = 0
@@ -69,7 +73,9 @@ class Author:
         self.failure = None
         self.thread = threading.Thread(target=self.run, daemon=True)
 
-    def start(self):
+    def start(self, seconds):
+        self.began = time.monotonic()
+        self.seconds = seconds
         self.thread.start()
 
     def stop(self):
@@ -89,13 +95,15 @@ class Author:
     def make(tag, kind, seed):
         if kind == "release":
             return content.release(tag, 30_000, seed)
-        size = 20 * MIB if kind == "large" else 40_000
+        size = LARGE if kind == "large" else 40_000
         # The first layer is one that many share.
         layers = [content.seeded_bytes(seed % 7, 60_000), content.seeded_bytes(seed, size)]
         return content.image(tag, layers)
 
     def change(self):
-        (kind,) = self.random.choices(["image", "release", "large"], [6, 3, 1])
+        passed = min(1, (time.monotonic() - self.began) / self.seconds)
+        large = 1 if self.bytes + LARGE <= passed * MOST_BYTES else 0
+        (kind,) = self.random.choices(["image", "release", "large"], [6, 3, large])
         where = self.random.choice(REPOSITORIES), f"v{self.random.randrange(TAGS)}"
         seed = self.random.randrange(1 << 40)
         made = self.make(where[1], kind, seed)

@@ -85,7 +85,7 @@ class Soak:
 
     def under_fire(self, minutes):
         end = time.monotonic() + 60 * minutes
-        self.author.start()
+        self.author.start(60 * minutes)
         while time.monotonic() < end and not self.problems:
             done = self.one_pass()
             self.tell(done)
