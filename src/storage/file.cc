@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <random>
 
@@ -174,8 +175,21 @@ std::string temporary_name(std::string_view stem) {
   return std::string(stem) + "-" + to_hex(noise);
 }
 
-Result<void> durable_write(int directory, std::string_view name, std::string_view bytes,
-                           mode_t mode) {
+namespace {
+
+enum class Existing : std::uint8_t { kReplaced, kKept };
+
+// Not every file system can keep what is there: it is replaced then.
+int rename_in(int directory, const std::string& from, const std::string& to, Existing existing) {
+  if (existing == Existing::kKept) {
+    const int rc = ::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE);
+    if (rc == 0 || (errno != EINVAL && errno != ENOSYS)) return rc;
+  }
+  return ::renameat(directory, from.c_str(), directory, to.c_str());
+}
+
+Result<void> write_in(int directory, std::string_view name, std::string_view bytes, mode_t mode,
+                      Existing existing) {
   const std::string temporary = temporary_name("." + std::string(name));
   const std::string final_name(name);
   File file(::openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
@@ -183,11 +197,23 @@ Result<void> durable_write(int directory, std::string_view name, std::string_vie
   Leftover leftover(directory, temporary);
   TS_TRY(write_whole(file.get(), std::as_bytes(std::span(bytes))));
   if (::fsync(file.get()) != 0) return std::unexpected(errno_error(errno, "fsync"));
-  if (::renameat(directory, temporary.c_str(), directory, final_name.c_str()) != 0) {
+  if (rename_in(directory, temporary, final_name, existing) != 0) {
+    if (existing == Existing::kKept && errno == EEXIST) return {};
     return std::unexpected(errno_error(errno, "rename to " + final_name));
   }
   leftover.renamed();
   return sync_directory(directory);
+}
+
+}  // namespace
+
+Result<void> durable_write(int directory, std::string_view name, std::string_view bytes,
+                           mode_t mode) {
+  return write_in(directory, name, bytes, mode, Existing::kReplaced);
+}
+
+Result<void> durable_create(int directory, std::string_view name, std::string_view bytes) {
+  return write_in(directory, name, bytes, 0644, Existing::kKept);
 }
 
 Result<void> durable_write(const std::filesystem::path& directory, std::string_view name,

@@ -73,5 +73,8 @@ Result<void> durable_write(int directory, std::string_view name, std::string_vie
                            mode_t mode = 0644);
 Result<void> durable_write(const std::filesystem::path& directory, std::string_view name,
                            std::string_view bytes, mode_t mode = 0644);
+/// As `durable_write`, where nothing of that name is: a file that another process has put there
+/// meanwhile stays as it is.
+Result<void> durable_create(int directory, std::string_view name, std::string_view bytes);
 
 }  // namespace transship::storage

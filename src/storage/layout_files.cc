@@ -49,6 +49,8 @@ Result<void> refuse_foreign(int directory) {
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == ".." || is_ours(name)) continue;
+    // Another writer has just made a layout of it.
+    if (name == kMarkerFile) return {};
     return std::unexpected(Error{.code = Errc::kInvalidArgument,
                                  .message = "the directory is not empty and not an OCI layout"}
                                .with_hint("name a new directory, or an empty one"));
@@ -145,9 +147,10 @@ Result<void> LayoutFiles::prepare() const {
   TS_TRY(make_directory(root, "blobs"));
   TS_TRY(const File sha256, algorithm_directory(oci::Algorithm::kSha256));
   remove_stale_uploads(sha256.get());
-  if (!exists(root, kIndexFile)) TS_TRY(durable_write(root, kIndexFile, kEmptyIndex));
+  // Other writers may be at it too, and may have tags in it by now.
+  if (!exists(root, kIndexFile)) TS_TRY(durable_create(root, kIndexFile, kEmptyIndex));
   // Last: what has a marker is complete.
-  if (!exists(root, kMarkerFile)) TS_TRY(durable_write(root, kMarkerFile, kLayoutMarker));
+  if (!exists(root, kMarkerFile)) TS_TRY(durable_create(root, kMarkerFile, kLayoutMarker));
   return {};
 }
 

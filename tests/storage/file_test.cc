@@ -84,6 +84,15 @@ TEST(DurableWrite, AFailureLeavesTheOldFile) {
   EXPECT_EQ(durable_write(directory / "absent", "f", "one").error().code, Errc::kNotFound);
 }
 
+TEST(DurableCreate, LeavesWhatIsThereAsItIs) {
+  const test::TempDir directory;
+  const File opened(::open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(durable_create(opened.get(), "f", "one"));
+  ASSERT_TRUE(durable_create(opened.get(), "f", "two"));
+  EXPECT_EQ(directory.read("f"), "one");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
 TEST(ReadWhole, IsBounded) {
   const test::TempDir directory;
   const std::string path = directory.write("f", "12345");
