@@ -44,8 +44,7 @@ constexpr std::array<std::string_view, 10> kHarmlessQueryKeys = {
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  const char letter = lower(c);
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 std::string to_hex(std::span<const std::byte> bytes) {
@@ -240,7 +239,7 @@ std::optional<std::string> percent_decode(std::string_view text) {
       continue;
     }
     if (i + 2 >= text.size()) return std::nullopt;
-    const int high = hex_value(text[i + 1]), low = hex_value(text[i + 2]);
+    const int high = hex_value(lower(text[i + 1])), low = hex_value(lower(text[i + 2]));
     if (high < 0 || low < 0) return std::nullopt;
     out += static_cast<char>(high * 16 + low);
     i += 2;

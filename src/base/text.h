@@ -9,7 +9,7 @@
 
 namespace transship {
 
-/// 0 to 15; -1: not a hexadecimal digit. Both cases.
+/// 0 to 15; -1: not a hexadecimal digit in lower case.
 int hex_value(char c);
 /// Lower-case hexadecimal digits of `bytes`.
 std::string to_hex(std::span<const std::byte> bytes);

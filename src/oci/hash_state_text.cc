@@ -18,19 +18,12 @@ Form form_of(Algorithm algorithm) {
   return {.word_digits = 16, .block = kSha512Block};
 }
 
-// Lower case alone: one state has one text.
-int digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-// Takes `digits` hex digits off the front of `text`.
+// Takes `digits` hex digits off the front of `text`; in lower case alone: one state has one text.
 std::optional<std::uint64_t> take(std::string_view& text, std::size_t digits) {
   if (text.size() < digits) return std::nullopt;
   std::uint64_t value = 0;
   for (const char c : text.substr(0, digits)) {
-    const int next = digit(c);
+    const int next = hex_value(c);
     if (next < 0) return std::nullopt;
     value = value << 4U | static_cast<std::uint64_t>(next);
   }
