@@ -1,6 +1,5 @@
 #include "server/upload_sessions.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 
 #include "base/fault_point.h"
 #include "base/text.h"
+#include "storage/file.h"
 #include "storage/file_hash.h"
 
 namespace transship::server {
@@ -45,34 +45,23 @@ std::shared_ptr<UploadSession> parse_session_file(std::string_view file) {
   return out;
 }
 
-std::vector<std::string> list(int directory) {
-  std::vector<std::string> out;
-  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* handle = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (handle == nullptr) return out;
-  // The stream is nobody else's.
-  while (const dirent* entry = ::readdir(handle)) {  // NOLINT(concurrency-mt-unsafe)
-    out.emplace_back(entry->d_name);
-  }
-  ::closedir(handle);
-  return out;
-}
-
 }  // namespace
 
 Result<void> UploadSessions::recover() {
   const auto wall = std::chrono::system_clock::now();
-  for (const std::string& name : list(tree_->uploads())) {
+  // What cannot be listed has no sessions to go on with.
+  (void)storage::for_each_name(tree_->uploads(), [&](std::string_view entry) {
+    const std::string name(entry);
     if (name.starts_with("tmp-")) ::unlinkat(tree_->uploads(), name.c_str(), 0);
     struct stat status{};
-    if (::fstatat(tree_->uploads(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (::fstatat(tree_->uploads(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
     auto session = S_ISREG(status.st_mode) ? parse_session_file(name) : nullptr;
-    if (!session) continue;
+    if (!session) return;
     session->offset = static_cast<std::uint64_t>(status.st_size);
     const auto age = wall - std::chrono::system_clock::from_time_t(status.st_mtim.tv_sec);
     session->last_used = Clock::now() - std::max(age, age.zero());
     sessions_.emplace(session->id, std::move(session));
-  }
+  });
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "storage/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <random>
 
 #include "base/text.h"
@@ -164,6 +166,20 @@ Result<void> sync_directory(int directory) {
   // Some network file systems have no fsync for directories.
   if (errno == EINVAL) return {};
   return std::unexpected(errno_error(errno, "fsync of a directory"));
+}
+
+Result<void> for_each_name(int directory, const std::function<void(std::string_view)>& see) {
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  File copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, decltype(close)> stream(copy ? ::fdopendir(copy.get()) : nullptr);
+  if (!stream) return std::unexpected(errno_error(errno, "list the directory"));
+  (void)copy.release();
+  // Safe on a stream of its own. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") see(name);
+  }
+  return {};
 }
 
 std::string temporary_name(std::string_view stem) {

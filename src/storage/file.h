@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,10 @@ Result<void> write_whole(int file, std::span<const std::byte> bytes, std::uint64
 
 /// Makes names in `directory` last: fsync of the directory itself.
 Result<void> sync_directory(int directory);
+
+/// The names in `directory` as they come, without "." and ".."; what is removed meanwhile may be
+/// among them.
+Result<void> for_each_name(int directory, const std::function<void(std::string_view)>& see);
 
 /// `stem` and 16 random hexadecimal digits: "<stem>-0f3c...".
 std::string temporary_name(std::string_view stem);

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -57,15 +56,9 @@ std::string upload_location(const oci::Digest& digest, const std::string& name) 
 
 // Temporary files of uploads, of this run and of others.
 void for_each_upload(int directory, const std::function<void(const std::string&)>& see) {
-  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const stream = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (stream == nullptr) return;
-  // The stream is nobody else's.
-  while (const dirent* entry = ::readdir(stream)) {  // NOLINT(concurrency-mt-unsafe)
-    const std::string name = entry->d_name;
-    if (name.starts_with(kUploadPrefix)) see(name);
-  }
-  ::closedir(stream);
+  (void)for_each_name(directory, [&](std::string_view name) {
+    if (name.starts_with(kUploadPrefix)) see(std::string(name));
+  });
 }
 
 template <class T>

@@ -1,6 +1,5 @@
 #include "storage/layout_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -30,32 +29,17 @@ bool is_ours(std::string_view name) {
          name.starts_with(".index.json-") || name.starts_with(".oci-layout-");
 }
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-using DirectoryStream = std::unique_ptr<DIR, CloseDirectory>;
-
-Result<DirectoryStream> list(int directory) {
-  File copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DirectoryStream stream(copy ? ::fdopendir(copy.get()) : nullptr);
-  if (!stream) return std::unexpected(errno_error(errno, "list the directory"));
-  (void)copy.release();
-  return stream;
-}
-
 Result<void> refuse_foreign(int directory) {
-  TS_TRY(const auto stream, list(directory));
-  // Safe on a stream of its own. NOLINTNEXTLINE(concurrency-mt-unsafe)
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == ".." || is_ours(name)) continue;
-    // Another writer has just made a layout of it.
-    if (name == kMarkerFile) return {};
-    return std::unexpected(Error{.code = Errc::kInvalidArgument,
-                                 .message = "the directory is not empty and not an OCI layout"}
-                               .with_hint("name a new directory, or an empty one"));
-  }
-  return {};
+  bool foreign = false, layout = false;
+  TS_TRY(for_each_name(directory, [&](std::string_view name) {
+    layout = layout || name == kMarkerFile;
+    foreign = foreign || !is_ours(name);
+  }));
+  // Another writer may just have made a layout of it.
+  if (!foreign || layout) return {};
+  return std::unexpected(Error{.code = Errc::kInvalidArgument,
+                               .message = "the directory is not empty and not an OCI layout"}
+                             .with_hint("name a new directory, or an empty one"));
 }
 
 Result<void> make_directory(int at, const char* name) {
