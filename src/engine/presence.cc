@@ -16,7 +16,7 @@ std::optional<Presence::Number> Presence::Store::number(const std::string& repos
 
 Presence::Number Presence::Store::numbered(const std::string& repository) {
   const auto [at, added] = numbers.try_emplace(repository, static_cast<Number>(names.size()));
-  if (added) names.push_back(repository);
+  if (added) names.push_back(&at->first);
   return at->second;
 }
 
@@ -112,9 +112,11 @@ std::optional<std::string> Presence::sibling(const oci::RepositoryId& where,
   const Store* store = store_of(where);
   const Entry* entry = store == nullptr ? nullptr : store->find(digest);
   if (entry == nullptr) return std::nullopt;
+  const std::optional<Number> own = store->number(where.repository);
   for (const Holder& holder : entry->holders) {
-    const std::string& name = store->names[holder.repository];
-    if (holder.state == State::kHere && name != where.repository) return name;
+    if (holder.state == State::kHere && holder.repository != own) {
+      return *store->names[holder.repository];
+    }
   }
   return std::nullopt;
 }

@@ -66,8 +66,8 @@ class Presence {
     std::optional<Number> number(const std::string& repository) const;
     Number numbered(const std::string& repository);
 
-    std::vector<std::string> names;  ///< Of repositories, by number.
-    std::unordered_map<std::string, Number> numbers;
+    std::unordered_map<std::string, Number> numbers;  ///< Of repositories.
+    std::vector<const std::string*> names;            ///< By number: the keys of `numbers`.
     std::unordered_map<oci::Digest, Entry> entries;
     std::unordered_map<oci::Digest, std::shared_ptr<Event>> awaited;  ///< While somebody waits.
   };
