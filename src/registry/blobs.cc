@@ -71,17 +71,6 @@ Result<void> check_part(const Response& response, oci::ByteRange range, std::uin
   return {};
 }
 
-// The answer to a GET of `range` of a blob of `size` bytes, before its first byte is taken.
-struct BlobHead {
-  oci::ByteRange range;
-  std::uint64_t size;
-  bool whole;
-  RangeSink& filter;
-  InflatingSink& decoder;
-
-  Result<void> operator()(const Response& response) const;
-};
-
 // A weak one does not promise the same bytes (RFC 9110, 13.1.5).
 std::string_view strong_etag(const Response& response) {
   const auto etag = response.headers.find("ETag");
@@ -95,19 +84,28 @@ Result<void> refuse_whole(const oci::ByteRange& range) {
                                   "read, or ranges are ignored");
 }
 
-Result<void> BlobHead::operator()(const Response& response) const {
-  if (response.status != 200 && response.status != 206) return {};
-  if (response.status == 206) {
-    if (whole) return fail(Errc::kRange, "HTTP 206 without a Range asked");
-    TS_TRY(check_part(response, range, size));
-  } else {
-    if (range.exact && !whole) return refuse_whole(range);
-    if (!whole) filter.expect_whole(range.first);
-    TS_TRY(check_whole(response, size, decoder));
+// The answer to a GET of `range` of a blob of `size` bytes, before its first byte is taken.
+struct BlobHead {
+  oci::ByteRange range;
+  std::uint64_t size;
+  bool whole;
+  RangeSink& filter;
+  InflatingSink& decoder;
+
+  Result<void> operator()(const Response& response) const {
+    if (response.status != 200 && response.status != 206) return {};
+    if (response.status == 206) {
+      if (whole) return fail(Errc::kRange, "HTTP 206 without a Range asked");
+      TS_TRY(check_part(response, range, size));
+    } else {
+      if (range.exact && !whole) return refuse_whole(range);
+      if (!whole) filter.expect_whole(range.first);
+      TS_TRY(check_whole(response, size, decoder));
+    }
+    if (const auto etag = strong_etag(response); !etag.empty()) filter.begin(etag);
+    return {};
   }
-  if (const auto etag = strong_etag(response); !etag.empty()) filter.begin(etag);
-  return {};
-}
+};
 
 }  // namespace
 

@@ -30,16 +30,15 @@ class Walk {
     if (!directory || depth > kMaxDepth) return;
     std::vector<std::string> children;
     bool is_layout = false;
+    const std::string prefix = name.empty() ? "" : name + "/";
     // The stream is nobody else's.
     while (const dirent* entry = ::readdir(directory.get())) {  // NOLINT(concurrency-mt-unsafe)
       const std::string_view text = entry->d_name;
       if (text == "oci-layout") is_layout = true;
       if (text == "blobs" || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)) continue;
-      const std::string child = name.empty() ? std::string(text) : name + "/" + std::string(text);
-      if (oci::RepositoryName::parse(child)) children.emplace_back(text);
+      if (oci::RepositoryName::parse(std::string(prefix).append(text))) children.emplace_back(text);
     }
     if (is_layout && !name.empty()) out_->push_back(name);
-    const std::string prefix = name.empty() ? "" : name + "/";
     for (const std::string& child : children) {
       visit(number, child, std::string(prefix).append(child), depth + 1);
     }

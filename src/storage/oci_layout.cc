@@ -161,12 +161,9 @@ Task<Result<oci::TagPage>> OciLayout::tags(std::optional<std::string> cursor) {
 
 Task<Result<oci::Referrers>> OciLayout::referrers(const oci::Digest& subject) {
   ++counts_.referrers;
-  // The caller's may be gone after the waits.
-  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
-  const oci::Digest wanted = subject;
   TS_CO_TRY(const Index at, co_await index());
   TS_CO_TRY(co_await scan(at));
-  co_return oci::Referrers{oci::ReferrersBy::kApi, scan_->referrers(wanted)};
+  co_return oci::Referrers{oci::ReferrersBy::kApi, scan_->referrers(subject)};
 }
 
 Task<Result<oci::PutOutcome>> OciLayout::put_manifest(oci::ManifestName name,
