@@ -28,11 +28,10 @@ std::vector<std::string> digests_in(const std::string& index) {
 
 }  // namespace
 
-Observer::Observer(const RealRegistry& registry, const std::vector<Artifact>& artifacts,
-                   bool referrers_api)
+Observer::Observer(const RealRegistry& registry, const std::vector<Artifact>& artifacts, Kind kind)
     : registry_(registry.http()),
       artifacts_(artifacts),
-      referrers_api_(referrers_api),
+      kind_(kind),
       thread_([this] { look_all_the_while(); }) {}
 
 Observer::~Observer() { (void)stop(); }
@@ -64,9 +63,11 @@ void Observer::look_all_the_while() {
 
 test::RawAnswer Observer::ask(std::string_view method, const std::string& target) const {
   auto answer = registry_.send(method, target, kAccept);
-  // docker-registry 2.8 writes the link of a blob that comes once more in place, and answers 500 to
-  // whoever reads it at that moment. That says nothing of what is there: it is looked at again.
-  unanswered_ = unanswered_ || answer.status == 0 || answer.status >= 500;
+  // docker-registry 2.8 writes the link of a blob that comes once more in place (v3 renames it),
+  // and answers 500 to whoever reads it at that moment. That says nothing of what is there: it is
+  // looked at again.
+  const bool half_written = kind_ == Kind::kDocker28 && answer.status == 500;
+  unanswered_ = unanswered_ || answer.status == 0 || half_written;
   return answer;
 }
 
@@ -107,8 +108,9 @@ std::string Observer::missing_manifest(const Artifact& artifact,
   }
   std::string subject = manifest.tag;
   subject[subject.find('-')] = ':';
-  const auto listed = ask("GET", repository + (referrers_api_ ? "/referrers/" + subject
-                                                              : "/manifests/" + manifest.tag));
+  const auto listed =
+      ask("GET", repository + (e2e::has_referrers_api(kind_) ? "/referrers/" + subject
+                                                             : "/manifests/" + manifest.tag));
   for (const std::string& referrer : digests_in(manifest.bytes)) {
     if (listed.body.find(referrer) == std::string::npos) {
       return fmt::format("referrer {} of {} in its list", referrer, subject);

@@ -16,8 +16,7 @@ namespace transship::crash {
 /// two looks it rests four times as long as a look takes: else the registry works for it alone.
 class Observer {
  public:
-  Observer(const RealRegistry& registry, const std::vector<Artifact>& artifacts,
-           bool referrers_api);
+  Observer(const RealRegistry& registry, const std::vector<Artifact>& artifacts, Kind kind);
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
   ~Observer();
@@ -36,10 +35,10 @@ class Observer {
 
   test::RawHttp registry_;
   const std::vector<Artifact>& artifacts_;
-  bool referrers_api_;
+  Kind kind_;
   std::set<const Artifact*> complete_;
   std::string violations_;
-  mutable bool unanswered_ = false;  ///< Part of the last look had no answer, or a 5xx.
+  mutable bool unanswered_ = false;  ///< Part of the last look had no answer that counts.
   std::atomic<std::size_t> seen_{0};
   std::atomic<bool> stopping_{false};
   std::thread thread_;  // Last: it uses what stands above.

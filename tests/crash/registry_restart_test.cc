@@ -28,7 +28,7 @@ class RegistryRestart : public ::testing::TestWithParam<Kind> {
   /// One sync through proxies; `dies` is killed after each further fifth of all bytes.
   void sync_while_it_dies(RealRegistry& target, RealRegistry& dies) {
     const CountingProxy to(target.port());
-    Observer observer(target, source_->artifacts, e2e::has_referrers_api(GetParam()));
+    Observer observer(target, source_->artifacts, GetParam());
     std::vector<std::string> argv = {e2e::program()};
     std::ranges::move(source_->sync_to(to.host()), std::back_inserter(argv));
     const auto began = std::chrono::steady_clock::now();

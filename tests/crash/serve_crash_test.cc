@@ -75,7 +75,7 @@ class ServeCrash : public ::testing::Test {
   void sync_through(std::vector<Kill>& kills) {
     e2e::Served served;
     const TempDir output;
-    Observer observer(served, source_->artifacts, true);
+    Observer observer(served, source_->artifacts, Kind::kServe);
     (void)served.process().stop();
     start(served, kills);
     Process sync = sync_to(served, output);

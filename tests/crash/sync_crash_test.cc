@@ -70,7 +70,7 @@ class SyncCrash : public ::testing::TestWithParam<Kind> {
   /// lets it end, and looks at all.
   void one_target(std::vector<Kill>& kills, std::size_t most) {
     Target target(GetParam());
-    Observer observer(target.registry(), artifacts(), e2e::has_referrers_api(GetParam()));
+    Observer observer(target.registry(), artifacts(), GetParam());
     const std::size_t before = source_->registry.log().size();
     const auto argv = source_->sync_to(target.proxy().host());
     std::size_t killed = 0;
