@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include <algorithm>
+
 #include "base/event.h"
 
 namespace transship {

@@ -1,5 +1,7 @@
 #include "cli/plan_output.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/text.h"

@@ -1,5 +1,9 @@
 #include "cli/progress_board.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace transship::cli {

@@ -1,5 +1,6 @@
 #include "cli/progress_view.h"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

@@ -1,5 +1,7 @@
 #include "cli/report_text.h"
 
+#include <fmt/format.h>
+
 #include <tuple>
 
 #include "base/text.h"

@@ -1,5 +1,7 @@
 #include "cli/target_board.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"

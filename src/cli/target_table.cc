@@ -1,5 +1,7 @@
 #include "cli/target_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 

@@ -1,5 +1,7 @@
 #include "config/credential_helper.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 

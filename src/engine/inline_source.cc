@@ -1,5 +1,6 @@
 #include "engine/inline_source.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/event.h"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/event.h"
 #include "base/fault_point.h"
 #include "engine/feed.h"

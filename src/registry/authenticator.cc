@@ -1,5 +1,7 @@
 #include "registry/authenticator.h"
 
+#include <fmt/format.h>
+
 #include "base/event.h"
 #include "base/text.h"
 #include "registry/error_body.h"

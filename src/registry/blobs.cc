@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <atomic>
 
 #include "base/text.h"

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "registry/lists.h"
 #include "registry/registry.h"

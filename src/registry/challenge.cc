@@ -1,5 +1,7 @@
 #include "registry/challenge.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 
 #include "base/text.h"

@@ -1,5 +1,8 @@
 #include "registry/error_body.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/text.h"

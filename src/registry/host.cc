@@ -1,5 +1,7 @@
 #include "registry/host.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "registry/body_filters.h"

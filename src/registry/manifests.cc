@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "registry/content_encoding.h"

@@ -1,5 +1,7 @@
 #include "registry/repository.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace transship::registry {

@@ -1,5 +1,7 @@
 #include "registry/rfc3339.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace transship::registry {

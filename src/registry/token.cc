@@ -1,5 +1,8 @@
 #include "registry/token.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/text.h"

@@ -1,3 +1,7 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "registry/error_body.h"

@@ -1,5 +1,6 @@
 #include "server/request_parser.h"
 
+#include <algorithm>
 #include <boost/beast/http/error.hpp>
 
 #include "base/text.h"

@@ -1,7 +1,9 @@
 #include "transport/curl_client.h"
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <mutex>
 #include <set>

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "base/text.h"

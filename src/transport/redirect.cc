@@ -1,5 +1,7 @@
 #include "transport/redirect.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace transship::transport {

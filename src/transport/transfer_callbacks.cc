@@ -1,6 +1,7 @@
 #include "transport/transfer_callbacks.h"
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include "transport/send_buffer.h"
