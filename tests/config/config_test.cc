@@ -147,6 +147,14 @@ TEST(Config, AllErrorsOfAFileAreFound) {
   EXPECT_NE(message.find("lates"), std::string::npos);
 }
 
+TEST(Config, LettersOfOtherLanguagesBelongInQuotes) {
+  EXPECT_ERROR("a \xC3\xBD = 1\n", "jobs.toml:1:");
+  EXPECT_ERROR("\xD0\xB6 = 1\n", "jobs.toml:1:");
+  EXPECT_ERROR(job("tags = \xC3\xA9\n"), "jobs.toml:5:");
+  // After the end of a line that a backslash joins with the next.
+  EXPECT_ERROR(job("pinned = [\"\"\"\\\n\xC3\xA9\"\"\"]\n"), "\xC3\xA9");
+}
+
 TEST(Config, BrokenTomlIsNamedWithItsLine) { EXPECT_ERROR("[[job]\nname = 1\n", "jobs.toml:1:"); }
 
 TEST(Config, AKeyThatTheParserTripsOverIsNamedWithItsLine) {
