@@ -192,7 +192,23 @@ struct Journal::State {
     co_return out;
   }
 
+  /// Asked once for each blob that a pass meets, so it is prepared once.
+  Result<std::optional<std::string>> repository_of_blob(const std::string& store,
+                                                        const oci::Digest& digest) {
+    if (!find_blob) {
+      TS_TRY(find_blob, Statement::prepare(
+                            database, "SELECT repository FROM blob WHERE store=? AND digest=?"));
+    }
+    find_blob->bind(1, store).bind(2, digest.to_string());
+    const Result<bool> found = find_blob->step();
+    auto out = found && *found ? std::optional(find_blob->text(0)) : std::nullopt;
+    find_blob->reset();
+    if (!found) return std::unexpected(found.error());
+    return out;
+  }
+
   Database database;
+  std::optional<Statement> find_blob;
   RunMark mark;
   std::size_t under_way = 0;
   std::vector<Write> pending;
@@ -267,14 +283,8 @@ void Journal::forget_tag(const std::string& target, const std::string& tag) {
 }
 
 Task<Result<std::optional<std::string>>> Journal::blob(std::string store, oci::Digest digest) {
-  co_return co_await state_->run([this, store, digest]() -> Result<std::optional<std::string>> {
-    TS_TRY(auto query,
-           Statement::prepare(state_->database,
-                              "SELECT repository FROM blob WHERE store=? AND digest=?"));
-    query.bind(1, store).bind(2, digest.to_string());
-    TS_TRY(const bool found, query.step());
-    return found ? std::optional(query.text(0)) : std::nullopt;
-  });
+  co_return co_await state_->run(
+      [this, store, digest] { return state_->repository_of_blob(store, digest); });
 }
 
 void Journal::put_blob(const std::string& store, const oci::Digest& digest,
