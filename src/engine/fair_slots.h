@@ -53,6 +53,8 @@ class FairSlots {
     /// Waits for a slot; kCancelled when the caller's group is cancelled.
     [[nodiscard]] Task<Result<Held>> take();
     std::size_t used() const { return used_; }
+    /// Somebody waits for one.
+    bool wanted() const { return !waiting_.empty(); }
 
    private:
     friend class FairSlots;

@@ -52,9 +52,8 @@ PassState::PassState(RunState& run_state, SyncLimits& limits, SyncStores& of, co
       journal(remembered),
       options(with),
       keeper(run_state, what),
-      repositories(limits.repositories),
-      artifacts(limits.artifacts),
-      long_lists(limits.long_lists),
+      lane(limits),
+      slow(run_state, what, lane.artifacts, run_state.context.shards.control()),
       health(what.targets.size()),
       deadline(limits.deadline),
       random_(with.seed != 0 ? with.seed : std::random_device{}()) {}

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/fair_slots.h"
+#include "engine/slow_lane.h"
 #include "engine/sync.h"
 
 namespace transship::engine {
@@ -60,6 +61,15 @@ struct SyncLimits {
   FairSlots long_lists{2};
 };
 
+/// One walk over the repositories of a job: its shares of the limits.
+struct Lane {
+  explicit Lane(SyncLimits& limits)
+      : repositories(limits.repositories),
+        artifacts(limits.artifacts),
+        long_lists(limits.long_lists) {}
+  FairSlots::Share repositories, artifacts, long_lists;
+};
+
 /// What the repositories of one job share. On the control shard.
 struct PassState {
   PassState(RunState& run_state, SyncLimits& limits, SyncStores& of, const SyncJob& what,
@@ -74,7 +84,8 @@ struct PassState {
   storage::Journal* journal;
   const SyncOptions& options;
   SyncReportKeeper keeper;
-  FairSlots::Share repositories, artifacts, long_lists;
+  Lane lane;      ///< Of the first walk.
+  SlowLane slow;  ///< Whom a second one serves.
   TargetHealth health;
   const PassDeadline& deadline;
 

@@ -42,7 +42,7 @@ Task<Result<oci::TagPage>> RepositorySync::next_page(oci::SourceRepository& repo
 }
 
 Task<Result<bool>> RepositorySync::take_long_list() {
-  TS_CO_TRY(long_list_, co_await pass_.long_lists.take());
+  TS_CO_TRY(long_list_, co_await lane_.long_lists.take());
   co_return true;
 }
 
@@ -58,6 +58,7 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
     if (!got && missing(got.error())) break;
     if (!got) {
       target.tags.clear();
+      if (!target.live) co_return Result<void>{};
       const Error& error = got.error();
       if (error.code == Errc::kCancelled) co_return std::unexpected(error);
       if (error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve) {
@@ -138,7 +139,7 @@ Task<Result<void>> RepositorySync::walk_tags() {
   Result<oci::TagPage> got = oci::TagPage{};
   if (what_.tags) got = co_await page(*source_, std::nullopt, Side::kSource);
   TS_CO_TRY(co_await looks.join());
-  if (live_targets() == 0) co_return Result<void>{};
+  if (live_targets().empty()) co_return Result<void>{};
 
   const bool whole =
       pass_.job.tags.latest > 0 || pass_.job.copy.referrers.which != ReferrerChoice::Which::kNone;

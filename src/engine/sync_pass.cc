@@ -14,6 +14,7 @@ class SyncPass {
   SyncPass(RunState& run, SyncLimits& limits, const JobToRun& what, storage::Journal* journal,
            const SyncOptions& options, Executor executor)
       : run_(run),
+        limits_(limits),
         pass_(run, limits, *what.stores, *what.job, journal, options),
         discovery_(run, *what.stores, *what.job),
         executor_(std::move(executor)) {}
@@ -24,18 +25,58 @@ class SyncPass {
  private:
   Task<Result<void>> discover(TaskGroup& group);
   Task<Result<void>> one(SyncRepository repository, FairSlots::Held slot);
+  Task<Result<void>> serve_slow();
+  Task<Result<void>> start_errands(Lane& lane, TaskGroup& group);
+  Task<Result<void>> run_errand(Lane& lane, Errand errand, FairSlots::Held slot);
   Task<Result<void>> watch_clock(TaskGroup* work);
   void tell_what_is_left();
 
   RunState& run_;
+  SyncLimits& limits_;
   PassState pass_;
   Discovery discovery_;
   Executor executor_;
   std::size_t found_ = 0;
 };
 
-Task<Result<void>> SyncPass::one(SyncRepository repository, FairSlots::Held) {
-  RepositorySync sync(pass_, std::move(repository), executor_);
+Task<Result<void>> SyncPass::one(SyncRepository repository, FairSlots::Held slot) {
+  RepositorySync sync(pass_, pass_.lane, pass_.slow.take_up(std::move(repository)), std::move(slot),
+                      executor_);
+  pass_.slow.add(sync);
+  Result<void> done = co_await sync.run();
+  pass_.slow.remove(sync);
+  co_return done;
+}
+
+// A second walk beside the first, with shares of its own, until its targets lack nothing more.
+Task<Result<void>> SyncPass::serve_slow() {
+  Lane lane(limits_);
+  Result<void> done = co_await pass_.slow.settle();
+  while (done && pass_.slow.has_errands()) {
+    TaskGroup group(executor_, TaskGroup::OnFailure::kKeepGoing);
+    done = co_await start_errands(lane, group);
+    Result<void> joined = co_await group.join();
+    if (done) done = std::move(joined);
+    if (done) done = co_await pass_.slow.settle();
+  }
+  pass_.slow.all_back();
+  co_return done;
+}
+
+Task<Result<void>> SyncPass::start_errands(Lane& lane, TaskGroup& group) {
+  while (pass_.slow.has_errands()) {
+    TS_CO_TRY(FairSlots::Held slot, co_await lane.repositories.take());
+    if (pass_.deadline.passed()) {
+      pass_.keeper.left_repositories(pass_.slow.drop_errands());
+      break;
+    }
+    group.spawn(run_errand(lane, pass_.slow.next_errand(), std::move(slot)));
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> SyncPass::run_errand(Lane& lane, Errand errand, FairSlots::Held slot) {
+  RepositorySync sync(pass_, lane, std::move(errand), std::move(slot), executor_);
   co_return co_await sync.run();
 }
 
@@ -44,7 +85,7 @@ Task<Result<void>> SyncPass::discover(TaskGroup& group) {
     TS_CO_TRY(std::optional<SyncRepository> next, co_await discovery_.next());
     if (!next) break;
     ++found_;
-    TS_CO_TRY(FairSlots::Held slot, co_await pass_.repositories.take());
+    TS_CO_TRY(FairSlots::Held slot, co_await pass_.lane.repositories.take());
     if (pass_.deadline.passed()) {
       pass_.keeper.left_repositories(1);
       continue;
@@ -79,6 +120,7 @@ Task<Report> SyncPass::run() {
   TaskGroup work(executor_, TaskGroup::OnFailure::kKeepGoing);
   TaskGroup clock(executor_, TaskGroup::OnFailure::kKeepGoing);
   clock.spawn(watch_clock(&work));
+  pass_.slow.on_leave = [&] { work.spawn(serve_slow()); };
   Result<void> done = co_await discover(work);
   (void)co_await work.join();
   clock.cancel();

@@ -101,6 +101,8 @@ void SyncReportKeeper::waited_for_disk(std::size_t target, std::chrono::nanoseco
 }
 
 void SyncReportKeeper::incomplete(std::string repository) {
+  // Another walk may have told the same.
+  if (std::ranges::find(job_.incomplete, repository) != job_.incomplete.end()) return;
   if (job_.incomplete.size() < kMostIncomplete) job_.incomplete.push_back(std::move(repository));
 }
 

@@ -19,21 +19,28 @@ bool without_referrers(const CopyOptions& options) {
 
 }  // namespace
 
-RepositorySync::RepositorySync(PassState& pass, SyncRepository what, const Executor& executor)
+RepositorySync::RepositorySync(PassState& pass, Lane& lane, Errand errand, FairSlots::Held slot,
+                               const Executor& executor)
     : pass_(pass),
-      what_(std::move(what)),
+      lane_(lane),
+      what_(std::move(errand.repository)),
       executor_(executor),
       source_(pass.stores.source(what_.source)),
       view_(pass.run, *source_),
       blobs_(pass.run, *source_),
       commits_(pass.run, view_, blobs_),
+      left_to_others_(std::move(errand.begun)),
+      told_before_(errand.told),
+      slot_(std::move(slot)),
       artifacts_(executor, TaskGroup::OnFailure::kKeepGoing) {
   for (std::size_t i = 0; i < what_.targets.size(); ++i) {
     Target& target = targets_.emplace_back();
     target.repository = pass.run.begin_target(pass.stores.target(i, what_.targets[i]));
     target.id = target.repository->id().to_string();
-    target.live = !pass.health.given_up(i);
-    if (!target.live) pass.health.left_out(i);
+    target.live = std::ranges::find(errand.targets, i) != errand.targets.end();
+    if (!target.live || !pass.health.given_up(i)) continue;
+    target.live = false;
+    pass.health.left_out(i);
   }
 }
 
@@ -41,20 +48,54 @@ RepositorySync::~RepositorySync() {
   for (const Target& target : targets_) pass_.run.end_target(target.repository->id());
 }
 
-std::size_t RepositorySync::live_targets() const {
-  return static_cast<std::size_t>(std::ranges::count_if(targets_, &Target::live));
+std::vector<std::size_t> RepositorySync::live_targets() const {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) out.push_back(i);
+  }
+  return out;
+}
+
+void RepositorySync::Turn::end() {
+  if (of_ == nullptr) return;
+  slot_.release();
+  --of_->turns_;
+  std::exchange(of_, nullptr)->let_go();
+}
+
+// What still goes on waits for targets that left: nothing else need wait for it.
+void RepositorySync::let_go() {
+  if (!all_begun_ || turns_ != 0) return;
+  slot_.release();
+  long_list_.release();
+  taken_.clear();
+  for (Target& target : targets_) target.tags.clear();
+}
+
+std::optional<Errand> RepositorySync::leave_out(std::size_t target) {
+  if (!std::exchange(targets_[target].live, false) || all_begun_) return std::nullopt;
+  Errand rest{.repository = what_, .targets = {target}};
+  for (std::uint32_t i = 0; i < begun_.size(); ++i) {
+    if (begun_[i]) rest.begun.add(taken_.tag(i), std::nullopt);
+  }
+  rest.told = found_ - rest.begun.size();
+  auto& pinned = rest.repository.pinned;
+  pinned.erase(pinned.begin(), pinned.begin() + static_cast<std::ptrdiff_t>(pinned_begun_));
+  return rest;
 }
 
 Task<Result<void>> RepositorySync::run() {
   Result<void> walked = co_await walk_tags();
   if (walked) walked = co_await start_pinned();
+  all_begun_ = true;
+  let_go();
   Result<void> joined = co_await artifacts_.join();
   co_await flush();
   if (invalid_ > 0) {
     pass_.run.warn(fmt::format("tags of {}: {} entries are no valid tags, and were left out",
                                source_text(), invalid_));
   }
-  pass_.keeper.repository_done();
+  if (first_walk()) pass_.keeper.repository_done();
   co_return walked ? joined : walked;
 }
 
@@ -140,22 +181,28 @@ bool RepositorySync::nothing_new(const Listed& listed, std::vector<Known>& targe
 }
 
 Task<Result<void>> RepositorySync::start(Indexes tags) {
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (targets_[i].live) pass_.keeper.found(i, tags.size());
-  }
+  std::erase_if(tags, [this](auto index) { return left_to_others_.contains(taken_.tag(index)); });
+  const std::uint64_t told = std::min<std::uint64_t>(told_before_, tags.size());
+  told_before_ -= told;
+  for (const std::size_t i : live_targets()) pass_.keeper.found(i, tags.size() - told);
+  found_ += tags.size();
+  begun_.resize(taken_.size());
   for (std::size_t first = 0; first < tags.size(); first += kBatch) {
     const std::size_t last = std::min(tags.size(), first + kBatch);
     std::vector<Rows> rows = co_await remembered(std::span(tags).subspan(first, last - first));
     for (std::size_t i = first; i < last; ++i) {
       Listed one_listed = listed(tags[i]);
       std::vector<Known> targets = known(one_listed.tag, rows);
+      if (targets.empty()) co_return Result<void>{};
+      begun_[tags[i]] = true;
       if (nothing_new(one_listed, targets)) continue;
-      TS_CO_TRY(FairSlots::Held slot, co_await pass_.artifacts.take());
+      TS_CO_TRY(FairSlots::Held slot, co_await lane_.artifacts.take());
       if (pass_.deadline.passed()) {
         pass_.keeper.left(tags.size() - i);
         co_return Result<void>{};
       }
-      artifacts_.spawn(one(std::move(one_listed), std::move(targets), std::move(slot)));
+      artifacts_.spawn(
+          one(std::move(one_listed), std::move(targets), Turn(*this, std::move(slot))));
     }
     co_await flush();
   }
@@ -219,7 +266,7 @@ Task<Result<std::string>> RepositorySync::look(const Listed& listed, std::vector
   co_return co_await compare(root.descriptor->digest, targets);
 }
 
-Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets, FairSlots::Held) {
+Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets, Turn turn) {
   const Clock::time_point begin = pass_.run.context.time.now();
   const std::string& tag = listed.tag;
   ResolvedRoot root;
@@ -237,14 +284,14 @@ Task<Result<void>> RepositorySync::one(Listed listed, std::vector<Known> targets
     co_return Result<void>{};
   }
   if (!targets.empty()) {
-    co_await copy(tag, std::move(root), std::move(targets), std::move(*evidence), begin);
+    co_await copy(tag, std::move(root), std::move(targets), std::move(*evidence), begin, turn);
   }
   co_return Result<void>{};
 }
 
 Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
-                                Clock::time_point begin) {
+                                Clock::time_point begin, Turn& turn) {
   // The source was asked for what the tag is, and for what refers to it.
   const auto before =
       std::chrono::duration_cast<std::chrono::milliseconds>(pass_.run.context.time.now() - begin);
@@ -257,8 +304,12 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
   const oci::Digest digest = root.descriptor->digest;
   copy.expect_root(std::move(*root.descriptor), std::move(root.manifest));
   std::vector<bool> told(targets.size(), false);
+  std::vector<std::size_t> indexes;
+  if (first_walk()) std::ranges::transform(targets, std::back_inserter(indexes), &Known::target);
+  SlowLane::Artifact in_flight(pass_.slow, std::move(indexes), [&turn] { turn.end(); });
   copy.on_ended = [&](std::size_t i, bool failed) {
     told[i] = true;
+    in_flight.ended(targets[i].target);
     pass_.keeper.ended_early(targets[i].target,
                              failed ? ItemOutcome::kFailed : ItemOutcome::kCopied);
   };
@@ -310,29 +361,28 @@ void RepositorySync::finished(std::size_t target, ItemReport item, bool told) {
 
 Task<Result<void>> RepositorySync::start_pinned() {
   for (const oci::Digest& digest : what_.pinned) {
-    if (live_targets() == 0) break;
-    TS_CO_TRY(FairSlots::Held slot, co_await pass_.artifacts.take());
+    TS_CO_TRY(FairSlots::Held slot, co_await lane_.artifacts.take());
     if (pass_.deadline.passed()) {
       pass_.keeper.left(1);
       continue;
     }
-    artifacts_.spawn(one_pinned(digest, std::move(slot)));
+    auto targets = live_targets();
+    if (targets.empty()) break;
+    ++pinned_begun_;
+    artifacts_.spawn(one_pinned(digest, std::move(targets), Turn(*this, std::move(slot))));
   }
   co_return Result<void>{};
 }
 
-Task<Result<void>> RepositorySync::one_pinned(oci::Digest digest, FairSlots::Held) {
+Task<Result<void>> RepositorySync::one_pinned(oci::Digest digest, std::vector<std::size_t> targets,
+                                              Turn) {
   std::vector<CopyTarget> to;
-  std::vector<std::size_t> indexes;
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (!targets_[i].live) continue;
-    to.push_back({targets_[i].repository.get(), ""});
-    indexes.push_back(i);
-  }
+  to.reserve(targets.size());
+  for (const std::size_t i : targets) to.push_back({targets_[i].repository.get(), ""});
   ArtifactCopy copy({pass_.run, view_, blobs_, commits_, pass_.job.copy},
                     oci::ManifestName::by_digest(digest), std::move(to), executor_);
   std::vector<ItemReport> items = co_await copy.run();
-  for (std::size_t i = 0; i < items.size(); ++i) finished(indexes[i], std::move(items[i]));
+  for (std::size_t i = 0; i < items.size(); ++i) finished(targets[i], std::move(items[i]));
   co_return Result<void>{};
 }
 

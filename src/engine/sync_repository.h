@@ -23,11 +23,17 @@ namespace transship::engine {
 /// shard; its `run` ends before it is destroyed.
 class RepositorySync {
  public:
-  RepositorySync(PassState& pass, SyncRepository what, const Executor& executor);
+  /// `lane`: that of the walk which it belongs to. `slot`: for one repository, kept while there is
+  /// more to do than to wait for targets that left.
+  RepositorySync(PassState& pass, Lane& lane, Errand errand, FairSlots::Held slot,
+                 const Executor& executor);
   ~RepositorySync();
 
   /// Failures are in the report; fails only with kCancelled.
   [[nodiscard]] Task<Result<void>> run();
+
+  /// Goes on without this target, but for what is begun; what another walk is then to do for it.
+  std::optional<Errand> leave_out(std::size_t target);
 
  private:
   struct Target {
@@ -53,6 +59,22 @@ class RepositorySync {
       return (digest && *digest != than) || (row && row->digest != than);
     }
   };
+  /// An artifact's slot, as long as it keeps it.
+  class Turn {
+   public:
+    Turn(RepositorySync& of, FairSlots::Held slot) : of_(&of), slot_(std::move(slot)) {
+      ++of_->turns_;
+    }
+    Turn(Turn&& other) noexcept
+        : of_(std::exchange(other.of_, nullptr)), slot_(std::move(other.slot_)) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() { end(); }
+    void end();
+
+   private:
+    RepositorySync* of_;
+    FairSlots::Held slot_;
+  };
   using Rows = std::map<std::string, storage::Journal::TagRow>;
   using Tags = std::vector<std::string>;
   /// Of tags in `taken_`.
@@ -77,9 +99,9 @@ class RepositorySync {
   bool unchanged(const Known& known, const oci::Digest& source, const std::string& evidence) const;
   bool nothing_new(const Listed& listed, std::vector<Known>& targets);
   [[nodiscard]] Task<Result<void>> start_pinned();
-  [[nodiscard]] Task<Result<void>> one(Listed listed, std::vector<Known> targets,
-                                       FairSlots::Held slot);
-  [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, FairSlots::Held slot);
+  [[nodiscard]] Task<Result<void>> one(Listed listed, std::vector<Known> targets, Turn turn);
+  [[nodiscard]] Task<Result<void>> one_pinned(oci::Digest digest, std::vector<std::size_t> targets,
+                                              Turn turn);
   [[nodiscard]] Task<Result<ResolvedRoot>> resolve(const std::string& tag,
                                                    const std::vector<Known>& targets);
   [[nodiscard]] Task<Result<std::string>> compare(const oci::Digest& digest,
@@ -88,16 +110,19 @@ class RepositorySync {
                                                ResolvedRoot& root);
   [[nodiscard]] Task<void> copy(const std::string& tag, ResolvedRoot root,
                                 std::vector<Known> targets, std::string evidence,
-                                Clock::time_point begin);
+                                Clock::time_point begin, Turn& turn);
   /// Tells the copy what is known of the tag at each target.
   void expect(ArtifactCopy& copy, const std::vector<Known>& targets) const;
   [[nodiscard]] Task<void> flush();
   void waited_for_disk(Clock::time_point begin);
   void finished(std::size_t target, ItemReport item, bool told = false);
-  std::size_t live_targets() const;
+  void let_go();
+  std::vector<std::size_t> live_targets() const;
+  bool first_walk() const { return &lane_ == &pass_.lane; }
   std::string source_text() const { return view_.id().to_string(); }
 
   PassState& pass_;
+  Lane& lane_;
   SyncRepository what_;
   Executor executor_;
   std::unique_ptr<oci::SourceRepository> source_;
@@ -110,6 +135,14 @@ class RepositorySync {
   SingleFlight<int, bool> long_lists_{true};
   FairSlots::Held long_list_;
   std::size_t invalid_ = 0;
+  std::vector<bool> begun_;  ///< By index in `taken_`.
+  std::size_t found_ = 0;    ///< Tags that progress was told of.
+  const TagTable left_to_others_;
+  std::uint64_t told_before_;  ///< Tags that it was told of by another walk.
+  std::size_t pinned_begun_ = 0;
+  bool all_begun_ = false;
+  FairSlots::Held slot_;
+  std::size_t turns_ = 0;
   TaskGroup artifacts_;
 };
 

@@ -118,6 +118,8 @@ void RandomPass::make_limits() {
   options_.manifests_in_flight = limits_.manifests;
   options_.max_attempts = 50;
   options_.ring_bytes = 8192;
+  // Slow targets are found out within these small worlds, and served by a walk of their own.
+  if (chance(40)) options_.slow_target_after = std::chrono::milliseconds(1 + below(200));
   pass_options_.repositories_in_flight = limits_.repositories;
   pass_options_.artifacts_in_flight = limits_.artifacts;
   gates_ =
