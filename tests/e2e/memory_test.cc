@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <span>
 
+#include "e2e/bad_registry.h"
 #include "e2e/harness.h"
 #include "e2e/resident_peak.h"
 #include "oci/hasher.h"
@@ -52,25 +53,16 @@ TEST(Memory, ManyTargetsStayBelowTheDefault) {
   for (Served& target : targets) EXPECT_EQ(differences(target.http(), "app", image), "");
 }
 
-// What a request of a raw server is about.
-struct Request {
-  std::string method, target, head;
+std::optional<Asked> read_request(test::RawConnection& from) {
+  Asked out{.method = {}, .target = {}, .head = from.read_head(), .body = {}};
+  return out.read_request_line() ? std::optional(out) : std::nullopt;
+}
 
-  static std::optional<Request> read(test::RawConnection& from) {
-    Request out{.method = {}, .target = {}, .head = from.read_head()};
-    const auto verb = out.head.find(' ');
-    if (verb == std::string::npos) return std::nullopt;
-    out.method = out.head.substr(0, verb);
-    out.target = out.head.substr(verb + 1, out.head.find(' ', verb + 1) - verb - 1);
-    return out;
-  }
-  bool has(std::string_view part) const { return target.find(part) != std::string::npos; }
-  // The number after `name` in the head, or `otherwise`.
-  std::uint64_t number(const std::string& name, std::uint64_t otherwise) const {
-    const auto at = head.find(name);
-    return at == std::string::npos ? otherwise : std::stoull(head.substr(at + name.size()));
-  }
-};
+// The number after `name` in the head of a request, or 0.
+std::uint64_t number(const Asked& request, std::string_view name) {
+  const auto at = request.head.find(name);
+  return at == std::string::npos ? 0 : std::stoull(request.head.substr(at + name.size()));
+}
 
 constexpr const char* kNotFound = "404 Not Found";
 
@@ -106,13 +98,13 @@ class ZeroSource {
   void serve(test::RawConnection& connection) const {
     bool alive = true;
     while (alive) {
-      const auto request = Request::read(connection);
+      const auto request = read_request(connection);
       if (!request) return;
       alive = answer(*request, connection);
     }
   }
 
-  bool answer(const Request& request, test::RawConnection& to) const {
+  bool answer(const Asked& request, test::RawConnection& to) const {
     if (request.has("/manifests/1.0") || request.has(test::sha256_of(manifest()))) {
       return to.respond("200 OK", std::string("Content-Type: ") + kManifestType + "\r\n",
                         manifest());
@@ -122,9 +114,9 @@ class ZeroSource {
     return to.respond(kNotFound, "", "");
   }
 
-  bool zeros(const Request& request, test::RawConnection& to) const {
+  bool zeros(const Asked& request, test::RawConnection& to) const {
     static const std::string kZeros(256 * 1024, '\0');
-    const std::uint64_t from = request.number("Range: bytes=", 0);
+    const std::uint64_t from = number(request, "Range: bytes=");
     const std::string range = "Content-Range: bytes " + std::to_string(from) + "-" +
                               std::to_string(size_ - 1) + "/" + std::to_string(size_) + "\r\n";
     std::uint64_t left = size_ - from;
@@ -157,9 +149,9 @@ class Sink {
  private:
   void serve(test::RawConnection& connection) {
     for (;;) {
-      const auto request = Request::read(connection);
+      const auto request = read_request(connection);
       if (!request) return;
-      const std::uint64_t announced = request->number("Content-Length: ", 0);
+      const std::uint64_t announced = number(*request, "Content-Length: ");
       std::string last;  // All of a manifest, the end of a blob.
       for (std::uint64_t left = announced; left > 0; left -= last.size()) {
         last = connection.read_body(std::min<std::uint64_t>(left, 64 * 1024));
@@ -169,7 +161,7 @@ class Sink {
     }
   }
 
-  bool answer(const Request& request, std::uint64_t announced, const std::string& manifest,
+  bool answer(const Asked& request, std::uint64_t announced, const std::string& manifest,
               test::RawConnection& to) {
     if (request.method == "POST") {
       return to.respond("202 Accepted", "Location: /v2/app/blobs/uploads/one\r\n", "");
