@@ -41,7 +41,7 @@ bool is_ipv6_literal(std::string_view host) {
 }
 
 bool is_host_name(std::string_view host) {
-  if (host.empty() || host.size() > 253 || host.front() == '.') return false;
+  if (host.empty() || host.size() > 253 || host.front() == '.' || host.back() == '.') return false;
   if (host.find("..") != std::string_view::npos) return false;
   return std::ranges::all_of(
       host, [](char c) { return is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_'; });

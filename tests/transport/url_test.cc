@@ -65,6 +65,8 @@ TEST(Url, Refuses) {
                            "http://b\xC3\xBC"
                            "cher/",
                            "http://a..b/",
+                           "http://a../",
+                           "http://./",
                            "http://h/\r\nX: y",
                            "http://h/\x7f",
                            "http://h\\evil/",
