@@ -4,6 +4,7 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
+#include <cmath>
 #include <new>
 #include <unordered_set>
 #include <vector>
@@ -86,6 +87,8 @@ class StrictHandler {
     if (!fraction_ && !has_fraction(part)) {
       return refuse(ec, "an integer that does not fit 64 bits signed");
     }
+    // Written again it would be no JSON.
+    if (!std::isfinite(number)) return refuse(ec, "a number that is too big");
     fraction_ = false;
     stack_.push_double(number);
     return count(ec);

@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Broken{R"("\ud800")", "byte"}, Broken{R"("\udc00")", "byte"},
                     Broken{"\"a\nb\"", "byte 2"}, Broken{"9223372036854775808", "64 bits"},
                     Broken{"-9223372036854775809", "64 bits"},
+                    Broken{R"({"a":-0.2e22120})", "too big"}, Broken{"[1e999]", "too big"},
                     Broken{"[1e5,99999999999999999999999]", "64 bits"},
                     Broken{std::string(9, '[') + std::string(9, ']'), "byte 8"},
                     Broken{"[" + std::string(300, ' ') + "NaN]", "byte 301"},
