@@ -45,7 +45,7 @@ class SingleFlight {
 
  private:
   struct Cell {
-    explicit Cell(Executor executor) : answered(std::move(executor)) {}
+    explicit Cell(const Executor& executor) : answered(executor) {}
     std::optional<Result<Value>> answer;
     Event answered;
   };

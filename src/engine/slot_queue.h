@@ -20,7 +20,7 @@ class SlotQueue {
 
  private:
   struct Waiter {
-    explicit Waiter(Executor executor) : granted(std::move(executor)) {}
+    explicit Waiter(const Executor& executor) : granted(executor) {}
     Event granted;
     bool has_slot = false;
   };

@@ -9,13 +9,13 @@
 namespace transship::engine {
 
 SlowLane::SlowLane(RunState& run, const SyncJob& job, const FairSlots::Share& slots,
-                   Executor executor)
+                   const Executor& executor)
     : run_(run),
       job_(job),
       slots_(slots),
       away_(job.targets.size(), false),
       waiting_(job.targets.size(), 0),
-      changed_(std::move(executor)) {}
+      changed_(executor) {}
 
 std::vector<std::size_t> SlowLane::those(bool away) const {
   std::vector<std::size_t> out;

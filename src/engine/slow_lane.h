@@ -39,7 +39,8 @@ struct Errand {
 class SlowLane {
  public:
   /// `slots`: those of the first walk, for artifacts.
-  SlowLane(RunState& run, const SyncJob& job, const FairSlots::Share& slots, Executor executor);
+  SlowLane(RunState& run, const SyncJob& job, const FairSlots::Share& slots,
+           const Executor& executor);
 
   /// Called when targets have left and all were here before: the second walk begins.
   std::function<void()> on_leave;

@@ -59,6 +59,8 @@ Task<Result<void>> SyncPass::serve_slow() {
     if (done) done = std::move(joined);
     if (done) done = co_await pass_.slow.settle();
   }
+  // Of a walk that was cancelled.
+  pass_.keeper.left_repositories(pass_.slow.drop_errands());
   pass_.slow.all_back();
   co_return done;
 }
