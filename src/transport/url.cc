@@ -36,6 +36,8 @@ std::string_view scheme_of(std::string_view text) {
 bool is_ipv6_literal(std::string_view host) {
   if (host.size() < 4 || host.front() != '[' || host.back() != ']') return false;
   const std::string inner(host.substr(1, host.size() - 2));
+  // inet_pton ends at a zero byte, whatever follows it.
+  if (inner.find('\0') != std::string::npos) return false;
   in6_addr address{};
   return inet_pton(AF_INET6, inner.c_str(), &address) == 1;
 }

@@ -73,6 +73,7 @@ TEST(Url, Refuses) {
                            "http:///x"}) {
     EXPECT_FALSE(Url::parse(text)) << text;
   }
+  EXPECT_FALSE(Url::parse(std::string_view("https://[::\0 evil]/", 19)));
 }
 
 TEST(Url, ErrorsHideSecrets) {
