@@ -38,12 +38,17 @@ class FuzzedServer {
   }
 
   /// All that the server says to `input`, until it has no more to say.
-  std::string ask(std::string_view input) const {
+  std::string ask(std::string_view input) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(server_->endpoint().port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // Ports stay taken for a minute: from one address they would soon be used up.
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ++asked_ % 1'000);
+    (void)::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own);
     require(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
             "the server accepts");
     std::string said;
@@ -66,10 +71,11 @@ class FuzzedServer {
  private:
   std::filesystem::path root_;
   std::unique_ptr<server::ServerThread> server_;
+  std::uint32_t asked_ = 0;
 };
 
 void run_serve_request(std::string_view input) {
-  static const FuzzedServer server;
+  static FuzzedServer server;
   const std::string said = server.ask(input);
   require(said.empty() || said.starts_with("HTTP/1."), "what it says is HTTP");
   require(!said.starts_with("HTTP/1.1 500"), "no request is the server's own failure");
