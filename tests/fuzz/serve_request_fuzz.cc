@@ -54,13 +54,14 @@ class FuzzedServer {
     std::string said;
     char piece[4096];
     while (!input.empty()) {
-      const ssize_t sent = ::send(fd, input.data(), input.size(), MSG_NOSIGNAL);
+      const ssize_t sent = TEMP_FAILURE_RETRY(::send(fd, input.data(), input.size(), MSG_NOSIGNAL));
       if (sent <= 0) break;  // It has had enough.
       input.remove_prefix(static_cast<std::size_t>(sent));
     }
     ::shutdown(fd, SHUT_WR);
     while (true) {
-      const ssize_t got = ::recv(fd, piece, sizeof piece, 0);
+      // libFuzzer's alarm comes at any time.
+      const ssize_t got = TEMP_FAILURE_RETRY(::recv(fd, piece, sizeof piece, 0));
       if (got <= 0) break;
       if (said.size() < (1U << 20U)) said.append(piece, static_cast<std::size_t>(got));
     }
