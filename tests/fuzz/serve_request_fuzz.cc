@@ -1,8 +1,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -14,6 +16,17 @@
 
 namespace transship::fuzz {
 namespace {
+
+// libFuzzer's alarm comes at any time; a connect that it breaks goes on by itself (connect(2)).
+bool connects(int fd, const sockaddr_in& address) {
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+  if (errno != EINTR) return false;
+  pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
+  if (TEMP_FAILURE_RETRY(::poll(&ready, 1, -1)) != 1) return false;
+  int failure = 0;
+  socklen_t size = sizeof failure;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0;
+}
 
 // One server for all inputs, in a directory that goes with it.
 class FuzzedServer {
@@ -49,8 +62,7 @@ class FuzzedServer {
     own.sin_family = AF_INET;
     own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ++asked_ % 1'000);
     (void)::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own);
-    require(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
-            "the server accepts");
+    require(connects(fd, address), "the server accepts");
     std::string said;
     char piece[4096];
     while (!input.empty()) {
@@ -60,7 +72,6 @@ class FuzzedServer {
     }
     ::shutdown(fd, SHUT_WR);
     while (true) {
-      // libFuzzer's alarm comes at any time.
       const ssize_t got = TEMP_FAILURE_RETRY(::recv(fd, piece, sizeof piece, 0));
       if (got <= 0) break;
       if (said.size() < (1U << 20U)) said.append(piece, static_cast<std::size_t>(got));
