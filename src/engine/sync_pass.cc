@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/discovery.h"
+#include "engine/job_order.h"
 #include "engine/learned.h"
 #include "engine/sync_repository.h"
 
@@ -144,12 +145,6 @@ Task<Report> SyncPass::run() {
   co_return report;
 }
 
-// What the one brings the other reads.
-bool feeds(const SyncJob& one, const SyncJob& other) {
-  return std::ranges::any_of(one.targets,
-                             [&](const Place& target) { return overlap(target, other.source); });
-}
-
 /// Jobs side by side, and what they have together.
 class SyncRun {
  public:
@@ -162,12 +157,9 @@ class SyncRun {
         options_(options),
         executor_(std::move(executor)),
         ended_(executor_) {
-    for (const JobToRun& what : jobs) {
-      Job job{.what = what, .after = {}, .pass = {}, .report = {}};
-      for (std::size_t i = 0; i < jobs_.size(); ++i) {
-        if (feeds(*jobs_[i].what.job, *what.job)) job.after.push_back(i);
-      }
-      jobs_.push_back(std::move(job));
+    auto before = jobs_before(jobs);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      jobs_.push_back({.what = jobs[i], .after = std::move(before[i]), .pass = {}, .report = {}});
     }
     run_.journal = run_.uploads = journal;
     run_.manifest_cache = options.manifest_cache;
@@ -179,7 +171,7 @@ class SyncRun {
  private:
   struct Job {
     JobToRun what;
-    std::vector<std::size_t> after;  ///< Those before it that bring what it reads.
+    std::vector<std::size_t> after;  ///< See jobs_before().
     std::unique_ptr<SyncPass> pass;
     Report report;
     bool ended = false;

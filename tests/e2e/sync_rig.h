@@ -69,6 +69,10 @@ class SyncRig : public ::testing::Test {
     argv.insert(argv.end(), more.begin(), more.end());
     Pass out{.outcome = transship(argv, home_, std::chrono::seconds(120)), .report = {}};
     const std::string text = files_.read("report.json");
+    if (text.empty()) {
+      ADD_FAILURE() << "no report: " << shown(out.outcome);
+      return out;
+    }
     EXPECT_EQ(test::report_violations(text), "") << shown(out.outcome);
     out.report = boost::json::parse(text);
     return out;
