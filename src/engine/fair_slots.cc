@@ -29,6 +29,12 @@ void FairSlots::Share::give_back() {
   slots_.grant();
 }
 
+std::size_t FairSlots::Share::all_waiting() const {
+  std::size_t out = 0;
+  for (const Share* one : slots_.shares_) out += one->waiting_.size();
+  return out;
+}
+
 Task<Result<FairSlots::Held>> FairSlots::Share::take() {
   // Whoever waits may not take: what is free is granted at once.
   if (waiting_.empty() && slots_.may_take(*this)) {

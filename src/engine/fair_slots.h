@@ -55,6 +55,8 @@ class FairSlots {
     std::size_t used() const { return used_; }
     /// Somebody waits for one.
     bool wanted() const { return !waiting_.empty(); }
+    /// How many wait, those of the other sharers among them.
+    std::size_t all_waiting() const;
 
    private:
     friend class FairSlots;

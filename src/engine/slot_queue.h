@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <utility>
@@ -12,6 +13,7 @@ namespace transship::engine {
 class SlotQueue {
  public:
   bool empty() const { return waiting_.empty(); }
+  std::size_t size() const { return waiting_.size(); }
   /// Waits until `grant` has come to the caller. kCancelled when the caller's group is cancelled: a
   /// slot that was granted meanwhile goes back by `give_back`.
   [[nodiscard]] Task<Result<void>> wait(std::function<void()> give_back);

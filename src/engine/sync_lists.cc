@@ -11,6 +11,9 @@
 namespace transship::engine {
 namespace {
 
+// Repositories beside those in flight, each with a page of tags of every side.
+constexpr std::size_t kMostSetAside = 64;
+
 bool missing(const Error& error) {
   return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
 }
@@ -33,17 +36,15 @@ Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repositor
   co_return page;
 }
 
-// Many long lists at once would not fit in memory: from its second page on a repository takes its
-// turn, with all of its lists.
-Task<Result<oci::TagPage>> RepositorySync::next_page(oci::SourceRepository& repository,
-                                                     std::optional<std::string> cursor, Side side) {
-  if (cursor) TS_CO_TRY(co_await long_lists_.get(0, [this] { return take_long_list(); }));
-  co_return co_await page(repository, std::move(cursor), side);
-}
-
-Task<Result<bool>> RepositorySync::take_long_list() {
-  TS_CO_TRY(long_list_, co_await lane_.long_lists.take());
-  co_return true;
+// Many long lists at once would not fit in memory: a repository whose list goes on after its first
+// page takes its turn, with all of its lists. While it waits, smaller ones pass.
+Task<Result<void>> RepositorySync::take_turn() {
+  TS_CO_TRY(co_await long_lists_.get(0, [this]() -> Task<Result<bool>> {
+    if (lane_.long_lists.all_waiting() < kMostSetAside) slot_.release();
+    TS_CO_TRY(long_list_, co_await lane_.long_lists.take());
+    co_return true;
+  }));
+  co_return Result<void>{};
 }
 
 // One list in place of a question for each tag. A repository that is not there has no tags; where
@@ -53,8 +54,8 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
   std::optional<std::string> cursor;
   bool cut = false;
   do {
-    Result<oci::TagPage> got =
-        co_await next_page(*target.repository, std::move(cursor), Side::kTarget);
+    if (cursor) TS_CO_TRY(co_await take_turn());
+    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
     if (!got && missing(got.error())) break;
     if (!got) {
       target.tags.clear();
@@ -146,6 +147,7 @@ Task<Result<void>> RepositorySync::walk_tags() {
   while (got) {
     const std::size_t before = taken_.size();
     take(*got);
+    if (got->next) TS_CO_TRY(co_await take_turn());
     if (!whole) TS_CO_TRY(co_await start(taken_since(before)));
     if (got->cut) {
       got = fail(Errc::kTooLarge, "the registry ends its list at so many tags, more are likely");
@@ -153,7 +155,7 @@ Task<Result<void>> RepositorySync::walk_tags() {
       break;
     }
     if (!got->next) break;
-    got = co_await next_page(*source_, std::move(got->next), Side::kSource);
+    got = co_await page(*source_, std::move(got->next), Side::kSource);
   }
   if (!got) {
     if (got.error().code == Errc::kCancelled) co_return std::unexpected(std::move(got).error());

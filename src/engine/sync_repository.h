@@ -24,7 +24,7 @@ namespace transship::engine {
 class RepositorySync {
  public:
   /// `lane`: that of the walk which it belongs to. `slot`: for one repository, kept while there is
-  /// more to do than to wait for targets that left.
+  /// more to do than to wait for targets that left, or for the turn of a long list.
   RepositorySync(PassState& pass, Lane& lane, Errand errand, FairSlots::Held slot,
                  const Executor& executor);
   ~RepositorySync();
@@ -83,9 +83,7 @@ class RepositorySync {
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
   [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
                                                 std::optional<std::string> cursor, Side side);
-  [[nodiscard]] Task<Result<oci::TagPage>> next_page(oci::SourceRepository& repository,
-                                                     std::optional<std::string> cursor, Side side);
-  [[nodiscard]] Task<Result<bool>> take_long_list();
+  [[nodiscard]] Task<Result<void>> take_turn();
   [[nodiscard]] Task<Result<void>> walk_tags();
   void take(const oci::TagPage& page);
   Indexes taken_since(std::size_t first) const;

@@ -43,6 +43,19 @@ TEST_F(Fairness, ASmallRepositoryDoesNotWaitForABigOne) {
   }
 }
 
+// Those whose lists are long take turns; who waits for its turn keeps no place.
+TEST_F(Fairness, ASmallRepositoryDoesNotWaitForManyBigOnes) {
+  options.repositories_in_flight = 4;
+  source.options.tags_per_page = 10;
+  for (int r = 0; r < 12; ++r) fill(fmt::format("team/big{}", r), 30);
+  fill("team/small", 2);
+  job.targets = {{"eu.example", "one"}};
+  ASSERT_TRUE(pass().ok());
+  EXPECT_GT(done_after(eu, "one/team/small"), 0U);
+  EXPECT_LE(done_after(eu, "one/team/small"), 60U);
+  EXPECT_EQ(eu.calls(Step::kPutManifest), 362U);
+}
+
 TEST_F(Fairness, EachOfManyRepositoriesHasItsShare) {
   for (int r = 0; r < 6; ++r) fill(fmt::format("team/app{}", r), 30);
   ASSERT_TRUE(pass().ok());
