@@ -12,6 +12,12 @@ std::string describe(const oci::ManifestName& name, const Delivery& delivery) {
   return fmt::format("manifest {} to {}", name.to_string(), delivery.id().to_string());
 }
 
+// The registry may have been writing when this came.
+bool cut_off(const Error& error) {
+  return error.code == Errc::kNetwork || error.code == Errc::kTimeout ||
+         error.code == Errc::kStalled || error.code == Errc::kUnavailable;
+}
+
 bool says_absent(const Error& error) {
   // 403 for a manifest that is not there: Artifactory's virtual repositories. The PUT will tell.
   return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown ||
@@ -99,17 +105,41 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put_once(oci::ManifestName name,
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
   const WaitingFor answer(run_.context.time, delivery.totals.waiting.target);
   std::uint32_t attempts = 0;
-  Result<oci::PutOutcome> done =
-      co_await with_retries<oci::PutOutcome>(run_.context, "push " + describe(name, delivery), [&] {
-        ++attempts;
-        return put_manifest(*delivery.target->repository, name, *content.manifest);
-      });
+  bool doubtful = false;
+  auto attempt = [&]() -> Task<Result<oci::PutOutcome>> {
+    ++attempts;
+    auto put = co_await put_manifest(*delivery.target->repository, name, *content.manifest);
+    if (!put) doubtful = doubtful || cut_off(put.error());
+    if (put && doubtful) TS_CO_TRY(co_await reads_back(name, delivery));
+    co_return put;
+  };
+  Result<oci::PutOutcome> done = co_await with_retries<oci::PutOutcome>(
+      run_.context, "push " + describe(name, delivery), attempt);
   if (attempts > 1) delivery.totals.retries += attempts - 1;
   if (!done) {
     co_return std::unexpected(
         std::move(done).error().within("push " + describe(name, delivery)).on(Side::kTarget));
   }
   co_return done;
+}
+
+// docker-registry 2.8 writes manifests in place: killed meanwhile it keeps a damaged file, takes
+// the same manifest again without writing it, and answers 500 to whoever reads it.
+Task<Result<void>> ManifestCommit::reads_back(const oci::ManifestName& name, Delivery& delivery) {
+  const auto there = co_await delivery.target->repository->resolve(name);
+  if (there || there.error().code == Errc::kDenied || there.error().code == Errc::kUnsupported) {
+    co_return Result<void>{};
+  }
+  if (there.error().code == Errc::kCancelled) co_return std::unexpected(there.error());
+  Error error = there.error();
+  error.code = Errc::kUnavailable;
+  error.retryable = true;
+  co_return std::unexpected(
+      std::move(error)
+          .within("taken after an attempt that was cut off, and not readable")
+          .with_hint(
+              "the registry may keep a damaged file of that attempt: look at its log, and let "
+              "its garbage collection remove it"));
 }
 
 Task<Result<void>> ManifestCommit::repair(const Content& content, Delivery& delivery) {

@@ -27,6 +27,7 @@ class ManifestCommit {
                                                   Delivery& delivery);
   [[nodiscard]] Task<Result<oci::PutOutcome>> put_once(oci::ManifestName name,
                                                        const Content& content, Delivery& delivery);
+  [[nodiscard]] Task<Result<void>> reads_back(const oci::ManifestName& name, Delivery& delivery);
   [[nodiscard]] Task<Result<void>> repair(const Content& content, Delivery& delivery);
   void note_subject(const oci::Manifest& manifest, const oci::PutOutcome& put,
                     const Delivery& delivery);

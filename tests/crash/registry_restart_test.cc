@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <random>
+#include <sstream>
 
 #include "crash/observer.h"
 #include "crash/world.h"
@@ -46,7 +47,9 @@ class RegistryRestart : public ::testing::TestWithParam<Kind> {
       kill_and_restart(dies);
     }
     EXPECT_EQ(killed, kKills);
-    EXPECT_EQ(sync.wait(std::chrono::seconds(90)), 0) << output_.read("err") << output_.read("out");
+    const auto code = sync.wait(std::chrono::seconds(120));
+    if (code == 1 && damaged(target)) return;
+    EXPECT_EQ(code, 0) << output_.read("err") << output_.read("out");
     std::printf(
         "%s: %zu kills, %.2f x the unique bytes sent, %.1f s\n", dies.name().c_str(), killed,
         static_cast<double>(to.up()) / static_cast<double>(unique_bytes(source_->artifacts)),
@@ -54,6 +57,18 @@ class RegistryRestart : public ::testing::TestWithParam<Kind> {
     EXPECT_TRUE(test::eventually([&] { return observer.seen() == source_->artifacts.size(); }));
     EXPECT_EQ(observer.stop(), "");
     EXPECT_EQ(source_->differences(target), "");
+  }
+
+  /// docker-registry 2.8 never writes again a manifest that it wrote in part when it was killed:
+  /// then the sync has to say so, and all else has to be there.
+  bool damaged(const RealRegistry& target) const {
+    if (GetParam() != Kind::kDocker28) return false;
+    if (!output_.read("err").contains("not readable")) return false;
+    std::istringstream lacking(source_->differences(target));
+    bool all = true;
+    for (std::string line; std::getline(lacking, line);) all = all && line.ends_with("HTTP 500");
+    std::printf("it was killed while it wrote a manifest, and keeps that damaged: said\n");
+    return all;
   }
 
   std::unique_ptr<Source> source_;

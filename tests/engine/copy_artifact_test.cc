@@ -254,5 +254,33 @@ TEST_F(CopyArtifact, ManyPathsToOneManifestStayCheap) {
   EXPECT_EQ(target_store.calls(Step::kPutManifest), 21U);
 }
 
+// It died while it wrote, and takes again what it has a file of, whatever is in that.
+TEST_F(CopyArtifact, AManifestThatIsTakenAfterACutMustBeReadable) {
+  image();
+  target_store.inject({.step = Step::kPutManifest, .kind = Fault::Kind::kLoseAnswer});
+  target_store.inject({.step = Step::kResolve,
+                       .skip = 1,
+                       .times = 1000,
+                       .error = {.code = Errc::kUnavailable, .message = "HTTP 500"}});
+  const engine::Report report = copy("v1");
+  EXPECT_FALSE(report.ok());
+  EXPECT_NE(why(report).find("not readable"), std::string::npos) << why(report);
+  EXPECT_NE(why(report).find("garbage collection"), std::string::npos) << why(report);
+  EXPECT_GT(target_store.calls(Step::kPutManifest), 2U);
+}
+
+TEST_F(CopyArtifact, AfterACutOneMoreRequestTellsThatAManifestIsThere) {
+  for (const Errc code : {Errc::kNetwork, Errc::kRateLimited}) {
+    const std::string tag(to_string(code));
+    add_image(source, {.layers = {tag}}, tag);
+    clear_logs();
+    target_store.inject({.step = Step::kPutManifest,
+                         .error = {.code = code, .message = "not now", .retryable = true}});
+    ASSERT_TRUE(copy(tag).ok());
+    EXPECT_EQ(target_store.calls(Step::kPutManifest), 2U);
+    EXPECT_EQ(target_store.calls(Step::kResolve), code == Errc::kNetwork ? 2U : 1U) << tag;
+  }
+}
+
 }  // namespace
 }  // namespace transship::test
