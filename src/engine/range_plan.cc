@@ -9,6 +9,10 @@ namespace {
 // Spans in beats. A doubled rate shows at once; 10 % only over some time.
 constexpr int kQuick = 2;
 constexpr int kSure = 6;
+// Beats of a try; and of one whose rate still grows at its end, as a connection that starts slowly
+// makes it.
+constexpr int kTry = 3 * kSure;
+constexpr int kLongTry = 2 * kTry;
 constexpr double kDoubtless = 1.5;
 constexpr double kPays = 1.1;
 constexpr double kGrowing = 1.15;
@@ -65,6 +69,7 @@ void RangePlan::advance(const Sample& sample) {
     if (phase_ == Phase::kTrying && sample.at - tried_at_ > 40 * sample.beat) drop(sample.at);
     return;
   }
+  if (points_.empty()) flowing_since_ = sample.at;
   points_.push_back({sample.at, sample.received});
   while (points_.front().at < sample.at - 4 * kSure * sample.beat) points_.pop_front();
   switch (phase_) {
@@ -111,8 +116,9 @@ void RangePlan::judge(const Sample& sample) {
   if (quick) rate_ = *quick;
   if (quick && *quick >= baseline_ * kDoubtless) return keep();
   if (sure && *sure >= baseline_ * kPays) return keep();
-  if (points_.back().at - points_.front().at < 3 * kSure * sample.beat) return;
-  drop(sample.at);
+  const bool growing = quick && sure && *quick >= *sure * kPays;
+  const auto enough = (growing ? kLongTry : kTry) * sample.beat;
+  if (sample.at - flowing_since_ >= enough) drop(sample.at);
 }
 
 void RangePlan::keep() { change_to(Phase::kSettling, wanted_); }

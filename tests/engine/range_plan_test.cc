@@ -22,11 +22,12 @@ struct Path {
   double flow = 54 * kMB;
   double link = 125 * kMB;
   Clock::duration round_trip = 50ms;
+  double doubling = 1;  ///< Round trips until a new connection is twice as fast.
 
   double flow_at(Clock::duration age) const {
     const double trips =
         std::chrono::duration<double>(age) / std::chrono::duration<double>(round_trip);
-    return std::min(flow, 2 * kMB * std::exp2(trips));
+    return std::min(flow, 2 * kMB * std::exp2(trips / doubling));
   }
 };
 
@@ -94,6 +95,23 @@ TEST(RangePlan, IsQuickWhereMuchIsToBeGained) {
   EXPECT_GE(ride.plan.wanted(), 2U);
   ride.go({}, 1100ms);
   EXPECT_GE(ride.plan.wanted(), 3U);
+}
+
+// What came first was a peak, and the further one is slow to start: its try goes on while it grows.
+TEST(RangePlan, AConnectionThatStartsSlowlyHasItsTime) {
+  Ride ride;
+  while (ride.plan.wanted() == 1) ride.go({.flow = 70 * kMB}, RangePlan::kBeat);
+  ride.go({.doubling = 4}, 2s);
+  EXPECT_GE(ride.plan.wanted(), 2U);
+}
+
+TEST(RangePlan, ATryThatDidNotPayIsMadeAgainLater) {
+  Ride ride;
+  ride.go({.link = 54 * kMB}, 9s);
+  EXPECT_EQ(ride.most, 2U);
+  EXPECT_EQ(ride.plan.wanted(), 1U);
+  ride.go({}, 5s);
+  EXPECT_GE(ride.plan.wanted(), 2U);
 }
 
 TEST(RangePlan, SwingsOfAFullLinkAreNoGain) {
