@@ -12,7 +12,7 @@ namespace transship::engine {
 ///
 /// One at first. While bytes come as fast as they are taken, their rate has stopped growing, and
 /// the way has not been seen to queue them at that rate, a further connection is tried; it stays if
-/// all together then bring at least 10 % more. Where it does not pay, the next try waits 10 s, then
+/// all together then bring at least 10 % more. Where it does not pay, the next try waits 4 s, then
 /// twice as long each time. Pure arithmetic over the samples it is given; a *beat* is their
 /// distance, longer on longer paths.
 class RangePlan {
@@ -69,7 +69,7 @@ class RangePlan {
   Clock::time_point tried_at_{};
   Clock::time_point flowing_since_{};  ///< Of the oldest point ever, since anything last changed.
   Clock::time_point again_at_{};
-  Clock::duration pause_ = std::chrono::seconds(10);
+  Clock::duration pause_ = std::chrono::seconds(4);
   std::deque<Point> points_;  ///< Since anything last changed; bounded in time.
 };
 
