@@ -1,3 +1,5 @@
+#include "engine/cursor.h"
+
 #include "engine/pipe.h"
 
 namespace transship::engine {

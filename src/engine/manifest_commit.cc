@@ -127,15 +127,14 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put_once(oci::ManifestName name,
 // the same manifest again without writing it, and answers 500 to whoever reads it.
 Task<Result<void>> ManifestCommit::reads_back(const oci::ManifestName& name, Delivery& delivery) {
   const auto there = co_await delivery.target->repository->resolve(name);
-  if (there || there.error().code == Errc::kDenied || there.error().code == Errc::kUnsupported) {
-    co_return Result<void>{};
-  }
-  if (there.error().code == Errc::kCancelled) co_return std::unexpected(there.error());
+  if (there) co_return Result<void>{};
   Error error = there.error();
+  if (error.code == Errc::kDenied || error.code == Errc::kUnsupported) co_return Result<void>{};
+  if (error.code == Errc::kCancelled) co_return std::unexpected(std::move(error));
   error.code = Errc::kUnavailable;
-  error.retryable = true;
   co_return std::unexpected(
       std::move(error)
+          .again()
           .within("taken after an attempt that was cut off, and not readable")
           .with_hint(
               "the registry may keep a damaged file of that attempt: look at its log, and let "

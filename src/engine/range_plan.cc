@@ -69,9 +69,8 @@ void RangePlan::advance(const Sample& sample) {
     if (phase_ == Phase::kTrying && sample.at - tried_at_ > 40 * sample.beat) drop(sample.at);
     return;
   }
-  if (points_.empty()) flowing_since_ = sample.at;
   points_.push_back({sample.at, sample.received});
-  while (points_.front().at < sample.at - 4 * kSure * sample.beat) points_.pop_front();
+  while (points_.front().at < sample.at - (kLongTry + kSure) * sample.beat) points_.pop_front();
   switch (phase_) {
     case Phase::kSettling:
       return watch(sample);
@@ -118,7 +117,7 @@ void RangePlan::judge(const Sample& sample) {
   if (sure && *sure >= baseline_ * kPays) return keep();
   const bool growing = quick && sure && *quick >= *sure * kPays;
   const auto enough = (growing ? kLongTry : kTry) * sample.beat;
-  if (sample.at - flowing_since_ >= enough) drop(sample.at);
+  if (points_.back().at - points_.front().at >= enough) drop(sample.at);
 }
 
 void RangePlan::keep() { change_to(Phase::kSettling, wanted_); }

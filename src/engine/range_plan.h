@@ -67,7 +67,6 @@ class RangePlan {
   std::optional<Clock::time_point> full_at_{};  ///< When it was last.
   std::size_t held_up_ = 0;                     ///< Samples in a row.
   Clock::time_point tried_at_{};
-  Clock::time_point flowing_since_{};  ///< Of the oldest point ever, since anything last changed.
   Clock::time_point again_at_{};
   Clock::duration pause_ = std::chrono::seconds(4);
   std::deque<Point> points_;  ///< Since anything last changed; bounded in time.
