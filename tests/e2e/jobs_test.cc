@@ -35,15 +35,6 @@ class Jobs : public SyncRig {
     }
     return files_.write("jobs.toml", text);
   }
-  static std::uint64_t of_job(const Pass& pass, const std::string& name, const std::string& what) {
-    for (const auto& job : pass.report.at("jobs").as_array()) {
-      if (job.at("name").as_string() != name) continue;
-      const auto& targets = job.at("targets").as_object();
-      return targets.begin()->value().at(what).to_number<std::uint64_t>();
-    }
-    ADD_FAILURE() << "no job " << name;
-    return 0;
-  }
 };
 
 TEST_F(Jobs, EachBringsItsOwnAndWhatTheyShareIsSentOnce) {
@@ -56,8 +47,8 @@ TEST_F(Jobs, EachBringsItsOwnAndWhatTheyShareIsSentOnce) {
   const Pass first = pass(file);
   ASSERT_DONE(first.outcome);
   EXPECT_EQ(lacks(eu, "m/a/app", 10) + lacks(eu, "m/b/app", 10) + lacks(eu, "m/b/tool", 20), "");
-  EXPECT_EQ(of_job(first, "one", "copied"), kTags);
-  EXPECT_EQ(of_job(first, "two", "copied"), 2 * kTags);
+  EXPECT_EQ(first.count(eu.host() + "/m/a", "copied", 0), kTags);
+  EXPECT_EQ(first.count(eu.host() + "/m/b", "copied", 1), 2 * kTags);
   // Two layers and a config in each image; those of b/app are a/app's.
   const RequestLog written = eu.log();
   EXPECT_EQ(written.count("upload PUT"), 2 * kTags * 3) << written.text();
@@ -65,8 +56,8 @@ TEST_F(Jobs, EachBringsItsOwnAndWhatTheyShareIsSentOnce) {
   const std::size_t before = eu.log().size();
   const Pass again = pass(file, {"--audit", "0"});
   ASSERT_DONE(again.outcome);
-  EXPECT_EQ(of_job(again, "one", "unchanged"), kTags);
-  EXPECT_EQ(of_job(again, "two", "unchanged"), 2 * kTags);
+  EXPECT_EQ(again.count(eu.host() + "/m/a", "unchanged", 0), kTags);
+  EXPECT_EQ(again.count(eu.host() + "/m/b", "unchanged", 1), 2 * kTags);
   EXPECT_EQ(eu.log().after(before).count("manifest PUT"), 0U);
 }
 
@@ -91,7 +82,7 @@ TEST_F(Jobs, OneReadsWhatTheOtherBrings) {
   ASSERT_DONE(done.outcome);
   EXPECT_EQ(lacks(region, "m/app", 10), "");
   EXPECT_EQ(lacks(site, "s/app", 10), "");
-  EXPECT_EQ(of_job(done, "to-site", "copied"), kTags);
+  EXPECT_EQ(done.count(site.host() + "/s", "copied", 0), kTags);
 }
 
 TEST_F(Jobs, OneWhoseSourceIsGoneLeavesTheOtherAlone) {
@@ -104,7 +95,7 @@ TEST_F(Jobs, OneWhoseSourceIsGoneLeavesTheOtherAlone) {
   EXPECT_EQ(done.outcome.code, 1) << shown(done.outcome);
   EXPECT_THAT(done.outcome.err, HasSubstr(gone.host()));
   EXPECT_EQ(lacks(eu, "sound/app", 10), "");
-  EXPECT_EQ(of_job(done, "sound", "copied"), kTags);
+  EXPECT_EQ(done.count(eu.host() + "/sound", "copied", 1), kTags);
 }
 
 }  // namespace

@@ -44,8 +44,9 @@ class SyncRig : public ::testing::Test {
     Outcome outcome;
     boost::json::value report;
 
-    std::uint64_t count(const std::string& target, const std::string& what) const {
-      return report.at("jobs").at(0).at("targets").at(target).at(what).to_number<std::uint64_t>();
+    std::uint64_t count(const std::string& target, const std::string& what,
+                        std::size_t job = 0) const {
+      return report.at("jobs").at(job).at("targets").at(target).at(what).to_number<std::uint64_t>();
     }
     /// Messages and hints of what failed at `target`, a line each.
     std::string failures(const std::string& target) const {
