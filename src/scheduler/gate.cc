@@ -143,7 +143,7 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
       if (lane.refusals.on_refusal()) lane.window.on_refusal(now);
     } else if (outcome.status != 0) {
       lane.refusals.on_success();
-      lane.rate.on_success(now);
+      lane.rate.on_success(sent, now);
       // The first byte that answers a body comes after the body: it tells nothing of waiting.
       const bool body = &lane == &h.lanes[kBodyReadLane] || &lane == &h.lanes[kBodyWriteLane];
       lane.window.on_success(body ? std::chrono::nanoseconds{} : outcome.first_byte,

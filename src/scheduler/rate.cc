@@ -9,13 +9,15 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 constexpr auto kBucketLength = std::chrono::milliseconds(125);
 constexpr auto kSecond = std::chrono::seconds(1);
+// Who comes so long after the instant at which it might have left was only held up.
+constexpr auto kLate = std::chrono::milliseconds(20);
 // Successes are looked at over as many of the last seconds.
 constexpr int kMemory = 7;
 // From the floor to the rate that was refused.
-constexpr Seconds kClimb{18.0};
+constexpr Seconds kClimb{20.0};
 constexpr Seconds kShortestClimb{3.0};
 // Past that rate: twice as much after this time, 16 times after twice this time.
-constexpr Seconds kDoubling{5.3};
+constexpr Seconds kDoubling{4.0};
 // A run of this length was not ended by its first requests: the rate was right, or nearly.
 constexpr auto kSettled = std::chrono::seconds(5);
 constexpr double kBelow = 0.95;
@@ -79,19 +81,19 @@ void Rate::on_limit(const transport::RateLimit& limit, Clock::time_point now,
   }
 }
 
-void Rate::on_success(Clock::time_point now) {
+void Rate::on_success(Clock::time_point sent, Clock::time_point now) {
   roll(now);
   ++successes_[static_cast<std::size_t>(bucket_) % kBuckets];
-  ++taken_;
+  if (sent >= began_) ++taken_;
   ++passed_;
   if (passed_ + refused_ > kAnswers) {
     passed_ /= 2;
     refused_ /= 2;
   }
-  // Answers overtake each other: what went through before the first refusal is known only later.
-  if (guessing_ && now < began_) {
+  // Answers overtake each other: what went through before the refusal is known only later.
+  if (guessing_ && sent < began_) {
+    floor_ *= 1 + 1 / ceiling_;
     ++ceiling_;
-    floor_ = kBelow * ceiling_;
   }
 }
 
@@ -118,6 +120,7 @@ void Rate::on_refusal(Clock::time_point sent, Clock::time_point now, Clock::dura
     const double taken = std::max(1.0, successes_within(kSecond, now));
     begin_run(kBelow * taken, taken, now, pause);
     guessing_ = true;
+    least_ = 0;
   } else if (sent >= began_) {
     learn(sent, now, pause);
   }
@@ -128,14 +131,19 @@ void Rate::learn(Clock::time_point sent, Clock::time_point now, Clock::duration 
   const double refused = *run_rate(std::max(began_, sent - kSecond));
   const bool settled = now - began_ >= kSettled;
   if (declines(refused, settled)) return forget(now);
-  const bool early = settled_ && !guessing_ && (!settled || refused < kEarly * ceiling_);
+  const bool early = settled_ && (!settled || refused < kEarly * ceiling_);
   crowded_ = early ? std::min(crowded_ + 1, 2 * kCrowded) : std::max(crowded_ - 1, 0);
-  const double right = limit(refused, settled, early, now);
+  const bool seeking = !settled && !settled_;
+  const double most = seeking ? at_most(refused, sent, now) : refused;
+  // Two windows hold so short a run.
+  if (seeking && sent - began_ < 2 * kSecond) least_ = std::max(least_, taken_ / 2);
+  const double right = limit(most, settled, early, now);
   settled_ = settled_ || settled;
   guessing_ = false;
   if (short_runs_ > kTooManyRuns) return begin_run(refused / 2, refused, now, pause);
   if (crowded_ < kCrowded) {
-    return begin_run(kBelow * right, settled ? right : refused, now, pause);
+    guessing_ = most < refused;
+    return begin_run(kBelow * right, settled ? right : most, now, pause);
   }
   begin_run(kGiveWay * refused, refused, now, pause);
   const Seconds climb{(1 - kGiveWay) * refused / (kCrowdedStep * std::sqrt(refused))};
@@ -150,24 +158,30 @@ bool Rate::declines(double refused, bool settled) {
   return short_runs_ > 1 && refused < row_began_at_ / kTooFar && passed_ > refused_;
 }
 
-double Rate::limit(double refused, bool settled, bool early, Clock::time_point now) {
+double Rate::limit(double most, bool settled, bool early, Clock::time_point now) {
   // What went through before the first refusal did so within two windows, or was half a burst.
-  if (guessing_) least_ = ceiling_ / 2;
-  least_ = refused < least_ ? 0 : std::max(least_, taken_at_least(now));
-  const double least = std::min(refused, least_);
+  if (guessing_) least_ = std::max(least_, ceiling_ / 2);
+  least_ = most < least_ ? 0 : std::max(least_, taken_at_least(now));
+  const double least = std::min(most, least_);
   if (settled_ || settled) least_ = 0;
-  if (settled_ && short_runs_ == 1) return kBelow * refused;
-  if (settled && !early && least <= kBurst * ceiling_) {
-    return std::min(refused, kBurst * ceiling_);
-  }
-  return (least + refused) / 2;
+  if (settled_ && short_runs_ == 1) return kBelow * most;
+  if (settled && !early && least <= kBurst * ceiling_) return std::min(most, kBurst * ceiling_);
+  return (least + most) / 2;
+}
+
+// The window that was full lies within the last second: it holds no more than that took. Where far
+// less was asked than the rate lets through, that tells nothing.
+double Rate::at_most(double refused, Clock::time_point sent, Clock::time_point now) const {
+  const Seconds run = std::min<Seconds>(sent - began_, kSecond);
+  const double taken = run < kSecond ? taken_ : successes_within(kSecond + kBucketLength, now);
+  return taken > refused * run.count() / 2 ? std::min(taken, refused) : refused;
 }
 
 // A bucket gave a burst of a second beside its rate, and a window of a second began once more than
 // whole seconds passed.
 double Rate::taken_at_least(Clock::time_point now) const {
   double most = taken_ / Seconds(now - refused_at_).count();
-  for (int s = 1; s <= kMemory && now - refused_at_ >= s * kSecond; ++s) {
+  for (int s = 1; s <= kMemory && now - began_ >= s * kSecond; ++s) {
     most = std::max(most, successes_within(s * kSecond, now) / (s + 1));
   }
   return most;
@@ -211,9 +225,10 @@ Clock::time_point Rate::next(Clock::time_point now) const {
 void Rate::take(Clock::time_point now) {
   const auto rate = current(now);
   if (!rate) return;
-  // No burst is saved up: a pause that ends must not be followed by one.
-  idle_at_ =
-      std::max(idle_at_, now) + std::chrono::duration_cast<Clock::duration>(Seconds(1 / *rate));
+  // No burst is saved up: a pause that ends must not be followed by one. But a timer is late each
+  // time: what that loses is made up for.
+  if (now - idle_at_ > kLate) idle_at_ = now;
+  idle_at_ += std::chrono::duration_cast<Clock::duration>(Seconds(1 / *rate));
 }
 
 }  // namespace transship::scheduler

@@ -14,8 +14,9 @@ namespace transship::scheduler {
 ///
 /// Unlimited until the first 429. A refusal ends a *run*: there is a pause, and then the next run
 /// begins at a floor guessed from what went through. It climbs evenly to the limit as far as that
-/// is known, slowly, as each refusal costs a pause; past that it grows ever faster. A run that a
-/// short burst past the known limit explains leaves that limit known: a bucket gives its burst
+/// is known, slowly, as each refusal costs a pause; past that it grows ever faster. Until a run
+/// lasts the limit is sought between half of what a run took and all of its last second. A run that
+/// a short burst past the known limit explains leaves that limit known: a bucket gives its burst
 /// first. Who is refused before the limit that was known shares it with somebody: it then gives way
 /// further, and climbs by a step that grows slower than its rate, so that those who share come to
 /// even parts. Runs that end ever sooner, however slow they are, are no limit's. Pure arithmetic
@@ -26,7 +27,8 @@ class Rate {
   /// `longest`: but one is tried after this time at the latest.
   void on_limit(const transport::RateLimit& limit, Clock::time_point now, Clock::duration longest);
 
-  void on_success(Clock::time_point now);
+  /// `sent`: when the request left.
+  void on_success(Clock::time_point sent, Clock::time_point now);
   /// `sent`: when the refused request left; those that left before the run began tell of the same
   /// overshoot. `pause`: nothing is sent for so long.
   void on_refusal(Clock::time_point sent, Clock::time_point now, Clock::duration pause);
@@ -59,21 +61,22 @@ class Rate {
   void begin_run(double floor, double ceiling, Clock::time_point now, Clock::duration pause);
   void learn(Clock::time_point sent, Clock::time_point now, Clock::duration pause);
   bool declines(double refused, bool settled);
-  double limit(double refused, bool settled, bool early, Clock::time_point now);
+  double limit(double most, bool settled, bool early, Clock::time_point now);
   double taken_at_least(Clock::time_point now) const;
+  double at_most(double refused, Clock::time_point sent, Clock::time_point now) const;
   std::optional<double> run_rate(Clock::time_point now) const;
 
   std::array<std::uint32_t, kBuckets> successes_{};
   std::int64_t bucket_ = 0;
 
   bool learned_ = false;
-  bool guessing_ = false;           ///< No run yet: there were refusals only once.
+  bool guessing_ = false;           ///< `ceiling_` is a count: what comes late is added.
   double floor_ = 0;                ///< Where the run began.
   double ceiling_ = 0;              ///< Reached after the climb: the limit, as far as it is known.
   Seconds climb_{};                 ///< How long that takes.
   Clock::time_point began_{};       ///< When the run began: the end of the pause before it.
   Clock::time_point refused_at_{};  ///< When that pause began.
-  double taken_ = 0;                ///< Since then.
+  double taken_ = 0;                ///< Of what left since the run began.
   double least_ = 0;      ///< Until a run lasts: the limit is no lower, by what went through.
   bool settled_ = false;  ///< A run lasted: about the right rate was known.
   int crowded_ = 0;       ///< How often it was refused early, of late.

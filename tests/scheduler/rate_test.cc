@@ -14,7 +14,7 @@ TEST(RateTest, IsUnlimitedUntilARefusal) {
   for (int i = 0; i < 1000; ++i) {
     EXPECT_LE(rate.next(now), now);
     rate.take(now);
-    rate.on_success(now);
+    rate.on_success(now, now);
   }
   EXPECT_FALSE(rate.current(now));
 }
@@ -22,7 +22,7 @@ TEST(RateTest, IsUnlimitedUntilARefusal) {
 // A hundred a second for two seconds.
 Clock::time_point hundred(Rate& rate, Clock::time_point now) {
   for (int i = 0; i < 200; ++i) {
-    rate.on_success(now);
+    rate.on_success(now, now);
     now += milliseconds(10);
   }
   return now;
@@ -41,7 +41,7 @@ TEST(RateTest, WhatArrivesLateWasTakenToo) {
   const Clock::time_point now{std::chrono::hours(1)};
   rate.on_refusal(now, now, seconds(1));
   EXPECT_NEAR(*rate.current(now), 1, 0.1);
-  for (int i = 0; i < 9; ++i) rate.on_success(now + milliseconds(10));
+  for (int i = 0; i < 9; ++i) rate.on_success(now, now + milliseconds(10));
   EXPECT_NEAR(*rate.current(now), 9.5, 0.1);
 }
 
@@ -56,6 +56,21 @@ TEST(RateTest, SpacesRequestsWithoutABurst) {
   EXPECT_NEAR(std::chrono::duration<double>(rate.next(now) - now).count(), 0.01, 0.002);
 }
 
+TEST(RateTest, TimersThatAreLateLoseNothing) {
+  const auto took = [](milliseconds late) {
+    Rate rate;
+    auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
+    rate.on_refusal(now, now, seconds(1));
+    const auto begin = rate.next(now);
+    for (int i = 0; i < 100; ++i) {
+      now = rate.next(now) + late;
+      rate.take(now);
+    }
+    return now - begin;
+  };
+  EXPECT_LE(took(milliseconds(3)), took(milliseconds(0)) + milliseconds(3));
+}
+
 TEST(RateTest, ClimbsToTheRefusedRateAndThenFarPastIt) {
   Rate rate;
   auto now = hundred(rate, Clock::time_point{std::chrono::hours(1)});
@@ -63,7 +78,7 @@ TEST(RateTest, ClimbsToTheRefusedRateAndThenFarPastIt) {
   now += seconds(1);
   const double start = *rate.current(now);
   EXPECT_GT(*rate.current(now + seconds(9)), start);
-  EXPECT_NEAR(*rate.current(now + seconds(18)), start / 0.95, 0.5);
+  EXPECT_NEAR(*rate.current(now + seconds(20)), start / 0.95, 0.5);
   EXPECT_GT(*rate.current(now + seconds(28)), start * 10);
 }
 
@@ -85,6 +100,22 @@ TEST(RateTest, AShortRunIsFollowedByOneBetweenWhatWasTakenAndWhatWasRefused) {
   EXPECT_NEAR(*rate.current(now), 65, 6);
 }
 
+// A limit of 100 in a window, of which the first burst met two. Half of the answers came late.
+TEST(RateTest, AShortRunTellsTheLimitByWhatItTook) {
+  Rate rate;
+  Clock::time_point now{std::chrono::hours(1)};
+  for (int i = 0; i < 100; ++i) rate.on_success(now, now);
+  rate.on_refusal(now, now, seconds(1));
+  const auto late = now + milliseconds(1100);
+  for (int i = 0; i < 100; ++i) rate.on_success(now, late);
+  now += seconds(1);
+  EXPECT_NEAR(*rate.current(now), 190, 1);
+  for (int i = 0; i < 100; ++i) rate.on_success(now, now += milliseconds(5));
+  rate.on_refusal(now, now, seconds(1));
+  EXPECT_NEAR(*rate.current(now + seconds(1)), 95, 1);
+  EXPECT_NEAR(*rate.current(now + seconds(21)), 100, 1);
+}
+
 // A bucket gives its burst beside its rate: the rate at which it is empty is not the limit.
 TEST(RateTest, ABurstPastTheKnownLimitLeavesItKnown) {
   Rate rate;
@@ -93,7 +124,7 @@ TEST(RateTest, ABurstPastTheKnownLimitLeavesItKnown) {
   rate.on_refusal(now, now, seconds(1));
   const double floor = *rate.current(now);
   const auto end = now + seconds(24);
-  for (now += seconds(1); now < end; now += milliseconds(10)) rate.on_success(now);
+  for (now += seconds(1); now < end; now += milliseconds(10)) rate.on_success(now, now);
   EXPECT_GT(*rate.current(now), 1.5 * floor);
   rate.on_refusal(now, now, seconds(1));
   EXPECT_LT(*rate.current(now), 1.15 * floor);
@@ -108,7 +139,7 @@ TEST(RateTest, RefusalsThatSlowingDownDoesNotEndAreUnrelated) {
     rate.on_refusal(now, now, seconds(1));
     ++pauses;
     now += seconds(1);
-    for (int i = 0; i < 4; ++i) rate.on_success(now += milliseconds(50));
+    for (int i = 0; i < 4; ++i) rate.on_success(now, now += milliseconds(50));
   }
   EXPECT_LE(pauses, 7);
   EXPECT_FALSE(rate.current(now)) << "nothing is held back";

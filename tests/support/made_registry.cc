@@ -193,7 +193,21 @@ bool MadeRegistry::serve(Connection& connection) {
   return true;
 }
 
+bool MadeRegistry::admitted(const Asked& asked) {
+  // What asks for TLS is no request.
+  if (!options_.limit || !asked.path.starts_with('/')) return true;
+  const std::chrono::duration<double> at = std::chrono::steady_clock::now() - made_;
+  Arrival& arrival = arrivals_.emplace_back(at.count());
+  for (const string_view what : {"/tags/list", "/manifests/", "/blobs/"}) {
+    const auto end = asked.path.find(what);
+    if (end == string_view::npos) continue;
+    arrival.repository = options_.content.repository_of(asked.path.substr(0, end));
+  }
+  return arrival.admitted = options_.limit->admit(arrival.at);
+}
+
 MadeRegistry::Answer MadeRegistry::answer(const Asked& asked) {
+  if (!admitted(asked)) return {.status = 429, .fields = "Retry-After: 1\r\n", .kind = "429"};
   const string_view path = asked.path;
   if (path == "/_stats") return {.status = 200, .fields = std::string(kJson), .body = stats()};
   if (path == "/v2/") return {.status = 200, .kind = "ping"};

@@ -6,12 +6,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "support/limiter.h"
 #include "support/made_content.h"
 
 namespace transship::test {
@@ -28,6 +30,14 @@ class MadeRegistry {
     bool full = true;        ///< Has all tags from the start.
     bool acr_lists = false;  ///< Has ACR's list of tags with digests.
     std::size_t page = 1000;
+    /// Requests beyond it are answered 429 with `Retry-After: 1`.
+    std::optional<Limiter> limit{};
+  };
+  /// A request to a registry with a limit.
+  struct Arrival {
+    double at = 0;  ///< Seconds since the registry was made.
+    std::optional<std::size_t> repository{};
+    bool admitted = false;
   };
 
   explicit MadeRegistry(Options options);
@@ -48,6 +58,7 @@ class MadeRegistry {
   std::uint64_t total() const;
   std::uint64_t wrong() const { return wrong_; }  ///< Pushes that were not what they must be.
   std::size_t tags_held() const;
+  const std::vector<Arrival>& arrivals() const { return arrivals_; }
   /// From the first request to the first of `kind`.
   std::chrono::milliseconds first(const std::string& kind) const;
   std::string stats() const;
@@ -63,6 +74,7 @@ class MadeRegistry {
 
   void accept_all();
   bool serve(Connection& connection);
+  bool admitted(const Asked& asked);
   Answer answer(const Asked& asked);
   Answer catalog(const Asked& asked) const;
   Answer tags(const Asked& asked, std::size_t repository, bool acr) const;
@@ -85,7 +97,9 @@ class MadeRegistry {
     std::chrono::steady_clock::time_point first;
   };
   std::map<std::string, Kind, std::less<>> kinds_;
+  std::chrono::steady_clock::time_point made_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point begun_;
+  std::vector<Arrival> arrivals_;
   std::uint64_t wrong_ = 0;
   std::uint64_t sessions_ = 0;
   std::thread thread_;
