@@ -18,10 +18,11 @@ T checked(Result<T> value) {
 
 }  // namespace
 
-void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
-              const std::string& help) {
-  app->add_option_function<std::string>(
-         name, [&value](const std::string& text) { value = checked(parse_size(text)); }, help)
+CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
+                      const std::string& help) {
+  return app
+      ->add_option_function<std::string>(
+          name, [&value](const std::string& text) { value = checked(parse_size(text)); }, help)
       ->type_name("SIZE");
 }
 
@@ -32,10 +33,12 @@ void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_
       ->type_name("SIZE/s");
 }
 
-void add_duration(CLI::App* app, const std::string& name,
-                  std::optional<std::chrono::milliseconds>& value, const std::string& help) {
-  app->add_option_function<std::string>(
-         name, [&value](const std::string& text) { value = checked(parse_duration(text)); }, help)
+CLI::Option* add_duration(CLI::App* app, const std::string& name,
+                          std::optional<std::chrono::milliseconds>& value,
+                          const std::string& help) {
+  return app
+      ->add_option_function<std::string>(
+          name, [&value](const std::string& text) { value = checked(parse_duration(text)); }, help)
       ->type_name("TIME");
 }
 
@@ -85,13 +88,17 @@ void add_network(CLI::App* app, NetworkArguments& network) {
       ->type_name("SIZE/s")
       ->group(group);
   add_duration(app, "--max-retry-after", network.max_retry_after,
-               "The longest Retry-After of a host that is waited for (default 5m)");
+               "The longest Retry-After of a host that is waited for (default 5m)")
+      ->group(group);
   add_duration(app, "--give-up-after", network.give_up_after,
-               "Give up a host that only failed for so long (default 2m)");
+               "Give up a host that only failed for so long (default 2m)")
+      ->group(group);
   add_size(app, "--memory", network.memory_bytes,
-           "Bound on resident memory (default 128MiB; at least 32MiB)");
+           "Bound on resident memory (default 128MiB; at least 32MiB)")
+      ->group(group);
   add_size(app, "--max-manifest-size", network.max_manifest_bytes,
-           "Manifests above this are refused (default 4MiB)");
+           "Manifests above this are refused (default 4MiB)")
+      ->group(group);
   app->add_option("--shards", network.shards, "Event loops (default: one per usable CPU)")
       ->check(CLI::Range(1, 64))
       ->group(group);

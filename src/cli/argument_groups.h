@@ -9,6 +9,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace transship::cli {
@@ -16,14 +17,14 @@ namespace transship::cli {
 // What several commands have in common on the command line.
 
 /// A number of bytes: "128MiB", "64m", "1GiB", plain bytes.
-void add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
-              const std::string& help);
+CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
+                      const std::string& help);
 /// A size a second: "100MiB/s"; the "/s" may be left out.
 void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
               const std::string& help);
 /// "90s", "15m", "8h", "1h30m".
-void add_duration(CLI::App* app, const std::string& name,
-                  std::optional<std::chrono::milliseconds>& value, const std::string& help);
+CLI::Option* add_duration(CLI::App* app, const std::string& name,
+                          std::optional<std::chrono::milliseconds>& value, const std::string& help);
 void add_common(CLI::App* app, CommonArguments& common);
 void add_network(CLI::App* app, NetworkArguments& network);
 

@@ -17,7 +17,6 @@ struct CommonArguments {
   bool json = false;
   bool quiet = false;
   int verbose = 0;
-  bool debug = false;
 };
 
 /// Options of commands that talk to registries.

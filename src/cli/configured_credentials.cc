@@ -50,8 +50,8 @@ ConfiguredCredentials::ConfiguredCredentials(WorkerPool& pool,
     : pool_(pool), secrets_(std::move(secrets)), others_(std::move(others)) {}
 
 Task<Result<Found>> ConfiguredCredentials::lookup(std::string host, std::string repository) {
-  const auto secret = secrets_.find(host);
-  if (secret == secrets_.end() || empty(secret->second)) {
+  const auto* secret = config::of_host(secrets_, host);
+  if (secret == nullptr || empty(secret->second)) {
     co_return co_await others_->lookup(std::move(host), std::move(repository));
   }
   if (const auto known = known_.find(host); known != known_.end()) co_return known->second;

@@ -36,7 +36,8 @@ transport::HostOptions host_options(const config::RegistryConfig& registry) {
 transport::Options transport_options(const NetworkArguments& arguments,
                                      const Configured& configured) {
   transport::Options options;
-  for (const auto& [host, registry] : configured) {
+  for (const auto& [name, registry] : configured) {
+    const std::string host = registry::api_host(name);
     options.hosts[host] = host_options(registry);
     if (registry.allow_private_redirects) options.allow_private_redirects.insert(host);
   }
@@ -64,10 +65,10 @@ scheduler::Options gate_options(const NetworkArguments& arguments, const Configu
   scheduler::Options out{.max_connections = arguments.max_connections};
   out.max_retry_after = arguments.max_retry_after.value_or(out.max_retry_after);
   out.give_up_after = arguments.give_up_after.value_or(out.give_up_after);
-  for (const auto& [host, registry] : configured) {
-    out.hosts[host] = {.max_connections = registry.max_connections,
-                       .max_retry_after = registry.max_retry_after,
-                       .give_up_after = registry.give_up_after};
+  for (const auto& [name, registry] : configured) {
+    out.hosts[registry::api_host(name)] = {.max_connections = registry.max_connections,
+                                           .max_retry_after = registry.max_retry_after,
+                                           .give_up_after = registry.give_up_after};
   }
   return out;
 }
@@ -173,9 +174,8 @@ engine::Options Stores::engine_options(std::size_t blobs, std::size_t small,
 Result<void> Stores::check_connections(const std::string& source, const std::string& target) const {
   if (!iequals(source, target)) return {};
   const std::string host = to_lower(source);
-  auto found = configured_.find(host);
-  if (found == configured_.end()) found = configured_.find(host.substr(0, host.rfind(':')));
-  const std::size_t configured = found == configured_.end() ? 0 : found->second.max_connections;
+  const auto* found = config::of_host(configured_, host);
+  const std::size_t configured = found == nullptr ? 0 : found->second.max_connections;
   const std::size_t most = configured != 0 ? configured : arguments_.max_connections;
   if (most >= config::kConnectionsWithinHost) return {};
   return fail(
@@ -192,7 +192,7 @@ registry::Registry& Stores::registry(const std::string& host) {
   if (!slot) {
     registry::Options options;
     options.manifest_bytes = arguments_.max_manifest_bytes;
-    if (const auto found = configured_.find(host); found != configured_.end()) {
+    if (const auto* found = config::of_host(configured_, host)) {
       options.profile = found->second.profile;
       if (found->second.tls_mode == "on") options.tls = registry::Tls::kOn;
       if (found->second.tls_mode == "off") options.tls = registry::Tls::kOff;

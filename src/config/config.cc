@@ -137,6 +137,12 @@ void read_referrers(TomlTable& job, JobConfig& out) {
   }
 }
 
+// Hosts are the same in any case, repositories are not.
+std::string with_lower_host(const std::string& place) {
+  const auto end = std::min(place.find('/'), place.size());
+  return to_lower(place.substr(0, end)) + place.substr(end);
+}
+
 // "host[/prefix]": the host must look like one, the prefix like a repository.
 void check_place(const TomlTable& job, std::string_view key, const std::string& place) {
   const auto slash = place.find('/');
@@ -192,8 +198,9 @@ JobConfig read_job(TomlTable& table, const JobConfig& defaults) {
   JobConfig out = defaults;
   out.line = table.line();
   out.name = table.string("name").value_or("");
-  out.source = table.string("source").value_or("");
+  out.source = with_lower_host(table.string("source").value_or(""));
   out.targets = table.strings("targets");
+  std::ranges::transform(out.targets, out.targets.begin(), with_lower_host);
   read_choices(table, out);
   out.renames = read_renames(table);
   out.pinned = table.strings("pinned");
@@ -217,22 +224,39 @@ bool takes(const JobConfig& job, const std::string& place) {
          std::ranges::none_of(exclude, matches);
 }
 
+// What is renamed within the source, and would be taken and renamed again: "app/" to "app/old/".
+const Rename* nesting_rename(const JobConfig& job, const std::string& target) {
+  if (target != job.source) return nullptr;
+  const auto found = std::ranges::find_if(job.renames, [&](const Rename& one) {
+    const bool prefix = one.from.empty() || one.from.ends_with('/');
+    return prefix && one.to != one.from && one.to.starts_with(one.from) &&
+           takes(job, target + "/" + one.to + "x");
+  });
+  return found == job.renames.end() ? nullptr : &*found;
+}
+
 // A target that is its own source, lies within it, or is named twice.
 void check_overlap(const TomlTable& table, const JobConfig& job) {
   std::set<std::string> seen;
   for (const auto& target : job.targets) {
-    if (to_lower(target) == to_lower(job.source) && job.renames.empty()) {
+    if (target == job.source && job.renames.empty()) {
       table.complain("targets", fmt::format("{} is the job's own source", target));
     }
-    if (!seen.insert(to_lower(target)).second) {
+    if (!seen.insert(target).second) {
       table.complain("targets", fmt::format("{} is named twice", target));
     }
     // Any repository there stands for all.
-    if (to_lower(target) != to_lower(job.source) && takes(job, target + "/x")) {
+    if (target != job.source && takes(job, target + "/x")) {
       table.complain("targets",
                      fmt::format("{} lies within the source, so that a pass would copy its own "
                                  "result: exclude it in repositories",
                                  target));
+    }
+    if (const Rename* rename = nesting_rename(job, target)) {
+      table.complain("targets",
+                     fmt::format("{} is the source, and what is renamed to '{}' would be renamed "
+                                 "again by the next pass: exclude it in repositories",
+                                 target, rename->to));
     }
   }
 }
@@ -240,17 +264,13 @@ void check_overlap(const TomlTable& table, const JobConfig& job) {
 std::string_view host_of(std::string_view place) { return place.substr(0, place.find('/')); }
 
 void check_connections(const TomlTable& table, const JobConfig& job, const Config& config) {
-  const std::string host = to_lower(host_of(job.source));
-  // What is said of a host is said of all of its ports.
-  auto registry = config.registries.find(host);
-  if (registry == config.registries.end()) {
-    registry = config.registries.find(host.substr(0, host.rfind(':')));
-  }
-  if (registry == config.registries.end()) return;
+  const std::string host(host_of(job.source));
+  const auto* registry = of_host(config.registries, host);
+  if (registry == nullptr) return;
   const std::size_t most = registry->second.max_connections;
   if (most == 0 || most >= kConnectionsWithinHost) return;
   for (const auto& target : job.targets) {
-    if (to_lower(host_of(target)) != host) continue;
+    if (host_of(target) != host) continue;
     table.complain("targets",
                    fmt::format("{} is the source's host, and copies within it need {} connections: "
                                "raise registry.\"{}\".max_connections",
@@ -258,23 +278,48 @@ void check_connections(const TomlTable& table, const JobConfig& job, const Confi
   }
 }
 
-// Two jobs that read what the other one writes: where one of them puts it elsewhere than where it
-// came from, each pass would nest it deeper.
-void check_circle(const TomlTable& table, const JobConfig& job, const JobConfig& other) {
-  for (const auto& there : job.targets) {
-    for (const auto& back : other.targets) {
-      if (there == other.source && back == job.source) continue;
-      const bool read_again = there == other.source || takes(other, there + "/x");
-      const bool returns = back == job.source || takes(job, back + "/x");
-      if (!read_again || !returns) continue;
-      table.complain(
-          "targets",
-          fmt::format("{} is read by job {}, which writes to {}, from where this job "
-                      "reads: each pass would nest it deeper; exclude it in repositories",
-                      there, other.name, back));
+// Jobs of which each reads what the one before writes, and the first what the last one writes:
+// where one of them puts it elsewhere than where it came from, each pass would nest it deeper.
+class Circle {
+ public:
+  /// `job` is the first; the others are read already.
+  Circle(const TomlTable& table, const JobConfig& job, const std::vector<JobConfig>& others)
+      : table_(table), job_(job), others_(others) {}
+
+  void check() {
+    for (const auto& target : job_.targets) follow(target, false);
+  }
+
+ private:
+  // What lies at `place`: who reads it, and where that leads.
+  void follow(const std::string& place, bool elsewhere) {
+    for (const JobConfig& other : others_) {
+      const bool nested = elsewhere || place != other.source;
+      if (place != other.source && !takes(other, place + "/x")) continue;
+      if (!seen_.insert({&other, nested}).second) continue;
+      way_.push_back(&other.name);
+      for (const auto& next : other.targets) {
+        if (next == job_.source ? nested : takes(job_, next + "/x")) complain(next);
+        follow(next, nested);
+      }
+      way_.pop_back();
     }
   }
-}
+  void complain(const std::string& back) const {
+    std::string way;
+    for (const auto* name : way_) way += (way.empty() ? "" : ", then by ") + *name;
+    table_.complain("targets", fmt::format("what is written there is read by job {}, which writes "
+                                           "to {}, from where this job reads: each pass would nest "
+                                           "it deeper; exclude it in repositories",
+                                           way, back));
+  }
+
+  const TomlTable& table_;
+  const JobConfig& job_;
+  const std::vector<JobConfig>& others_;
+  std::set<std::pair<const JobConfig*, bool>> seen_;
+  std::vector<const std::string*> way_;
+};
 
 }  // namespace
 
@@ -301,7 +346,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
     }
     check_overlap(table, job);
     check_connections(table, job, config);
-    for (const JobConfig& other : config.jobs) check_circle(table, job, other);
+    Circle(table, job, config.jobs).check();
     config.jobs.push_back(std::move(job));
   }
   root.finish();

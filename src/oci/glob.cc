@@ -1,6 +1,7 @@
 #include "oci/glob.h"
 
 #include <algorithm>
+#include <ranges>
 #include <vector>
 
 namespace transship::oci {
@@ -68,8 +69,15 @@ bool glob_is_hopeless_for_repositories(std::string_view pattern) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' ||
            c == '/' || c == '*' || c == '?';
   };
-  return pattern.empty() || !std::ranges::all_of(pattern, possible) || pattern.starts_with('/') ||
-         pattern.ends_with('/') || pattern.find("//") != std::string_view::npos;
+  // A component begins and ends with a letter or a digit: "team/.*" is somebody's regular
+  // expression.
+  const auto separator = [](char c) { return c == '.' || c == '_' || c == '-'; };
+  const auto component = [&](auto part) {
+    const std::string_view text(part);
+    return !text.empty() && !separator(text.front()) && !separator(text.back());
+  };
+  return pattern.empty() || !std::ranges::all_of(pattern, possible) ||
+         !std::ranges::all_of(pattern | std::views::split('/'), component);
 }
 
 bool glob_is_hopeless_for_tags(std::string_view pattern) {

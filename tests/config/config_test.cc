@@ -271,6 +271,47 @@ TEST(Config, JobsThatHandEachOtherWhatTheyWroteAreRefused) {
   EXPECT_EQ(error_of(two("eu.example.com/mirror", "us.example.com")), "");
 }
 
+TEST(Config, CirclesOfThreeJobsAreRefusedToo) {
+  const auto three = [](const std::string& there, const std::string& back) {
+    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\ntargets = [\"" + there +
+           "\"]\n[[job]]\nname = \"b\"\nsource = \"eu.example.com\"\ntargets = "
+           "[\"us.example.com\"]\n[[job]]\nname = \"c\"\nsource = \"us.example.com\"\n"
+           "targets = [\"" +
+           back + "\"]\n";
+  };
+  EXPECT_ERROR(three("eu.example.com/m", "hub.example.com"), "job a, then by b, which writes to");
+  EXPECT_ERROR(three("eu.example.com", "hub.example.com/m"), "nest it deeper");
+  EXPECT_ERROR(three("eu.example.com/m", "Hub.example.com"), "nest it deeper");
+  EXPECT_EQ(error_of(three("eu.example.com", "hub.example.com")), "");
+  EXPECT_EQ(error_of(three("eu.example.com/m", "asia.example.com")), "");
+}
+
+TEST(Config, HostsAreTheSameInAnyCase) {
+  const std::string text =
+      "[[job]]\nname = \"a\"\nsource = \"Hub.example.com\"\n"
+      "targets = [\"hub.Example.com/mirror\"]\n";
+  EXPECT_ERROR(text, "hub.example.com/mirror lies within the source");
+}
+
+TEST(Config, RenamesThatTheNextPassWouldRenameAgainAreRefused) {
+  const auto renamed = [](const std::string& from, const std::string& to, const std::string& more) {
+    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\n"
+           "targets = [\"hub.example.com\"]\nrename = [{ from = \"" +
+           from + "\", to = \"" + to + "\" }]\n" + more;
+  };
+  EXPECT_ERROR(renamed("app/", "app/old/", ""), "would be renamed again");
+  EXPECT_EQ(
+      error_of(renamed("app/", "app/old/", "repositories = { exclude = [\"app/old/**\"] }\n")), "");
+  EXPECT_EQ(error_of(renamed("app/", "old/", "")), "");
+}
+
+TEST(Config, WhatIsSaidOfAHostIsSaidOfAllItsPorts) {
+  const std::map<std::string, int> said = {{"a.example.com", 1}, {"a.example.com:5000", 2}};
+  EXPECT_EQ(of_host(said, "a.example.com:443")->second, 1);
+  EXPECT_EQ(of_host(said, "a.example.com:5000")->second, 2);
+  EXPECT_EQ(of_host(said, "b.example.com:5000"), nullptr);
+}
+
 TEST(Config, WhatIsNeededIsAskedFor) {
   EXPECT_ERROR("[[job]]\nname = \"a\"\n", "a source is needed");
   EXPECT_ERROR("[[job]]\nname = \"a\"\n", "at least one target is needed");

@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 
 #include "e2e/worlds.h"
+#include "support/json_schema.h"
 
 namespace transship::e2e {
 namespace {
@@ -33,6 +34,7 @@ class DiffTest : public ::testing::TestWithParam<Kind> {
 TEST_P(DiffTest, SaysWhatIsMissingWhereAndNothingAfterASync) {
   const Outcome before = job("diff", {"--json"});
   EXPECT_EQ(before.code, 3) << shown(before);
+  EXPECT_EQ(test::diff_violations(before.out), "");
   const auto missing = boost::json::parse(before.out);
   EXPECT_FALSE(missing.at("equal").as_bool());
   EXPECT_EQ(missing.at("comparisons").at(0).at("targets").at(1).at("missing").as_int64(), 1);
@@ -40,7 +42,9 @@ TEST_P(DiffTest, SaysWhatIsMissingWhereAndNothingAfterASync) {
   ASSERT_DONE(job("sync"));
   EXPECT_DONE(job("diff"));
   EXPECT_DONE(job("diff", {"--deep"}));
-  EXPECT_DONE(job("verify", {"--deep"}));
+  const Outcome deep = job("verify", {"--deep", "--json"});
+  EXPECT_DONE(deep);
+  EXPECT_EQ(test::diff_violations(deep.out), "");
 
   push(source_->http(), "team/app", test::make_image({.tag = "1.1", .seed = 7}));
   push(eu_->http(), "mirror/team/app", test::make_image({.tag = "2.0", .seed = 8}));
@@ -107,6 +111,7 @@ TEST(DiffFailures, ARegionThatDoesNotAnswerIsUnknownAndTheOthersAreCompared) {
       transship({"diff", "--json", source.host() + tag, eu.host() + tag, "127.0.0.1:1/app:1.0"}, {},
                 std::chrono::seconds(120));
   EXPECT_EQ(gone.code, 1) << shown(gone);
+  EXPECT_EQ(test::diff_violations(gone.out), "");
   const auto report = boost::json::parse(gone.out);
   const auto& targets = report.at("comparisons").at(0).at("artifacts").at(0).at("targets");
   EXPECT_EQ(targets.at(0).at("state").as_string(), "equal");
@@ -130,6 +135,8 @@ TEST(VerifyLayouts, ADamagedBlobIsFoundByReading) {
   std::filesystem::permissions(files / name, std::filesystem::perms::owner_all);
   files.write(name, bytes);
   EXPECT_DONE(transship({"verify", from, layout + ":1.0"}));
+  const Outcome told = transship({"verify", "--deep", "--json", from, layout + ":1.0"});
+  EXPECT_EQ(test::diff_violations(told.out), "");
   const Outcome found = transship({"verify", "--deep", from, layout + ":1.0"});
   EXPECT_EQ(found.code, 3) << shown(found);
   EXPECT_NE(found.out.find("bytes are wrong"), std::string::npos) << shown(found);

@@ -100,6 +100,19 @@ TEST_F(JournalTrouble, ASecondRunOfAJobSaysWhoHoldsItAndEndsWithTwo) {
   EXPECT_THAT(second.err, HasSubstr("process " + std::to_string(first.pid()) + " holds"));
   // Another job, a plan, and a copy are not held.
   EXPECT_DONE(transship({"plan", "-c", jobs(), "--state", state_}, home_));
+  const TestContent other = test::make_image({.tag = "1.0", .seed = 77});
+  Served source, target;
+  push(source.http(), "other/app", other);
+  EXPECT_DONE(transship({"copy", source.host() + "/other/app:1.0",
+                         target.host() + "/copied/app:1.0", "--state", state_},
+                        home_));
+  const std::string another =
+      files_.write("another.toml", "[[job]]\nname = \"another\"\nsource = \"" + source.host() +
+                                       "\"\ntargets = [\"" + target.host() + "/synced\"]\n");
+  EXPECT_DONE(transship({"sync", "-c", another, "--state", state_}, home_));
+  for (const std::string repository : {"copied/app", "synced/other/app"}) {
+    EXPECT_EQ(differences(target.http(), repository, other), "");
+  }
   first.signal(SIGKILL);
   (void)first.wait(std::chrono::seconds(10));
   source_.heal();

@@ -126,8 +126,8 @@ TEST(RateLimit, OneProcessUsesWhatIsAdmittedAndIsSeldomRefused) {
     const double refused = late.refused / (late.taken + late.refused);
     fmt::print("{}: {:.1f} % used, {:.2f} % refused after 10 s, {:.0f} x 429\n", one->name(),
                100 * one->used(0, 60), 100 * refused, one->sum(0, 60).refused);
-    // When windows begin is chance here: see GatesUnderFire.
-    EXPECT_GE(one->used(0, 60), 0.87) << one->name();
+    // When windows begin is chance here: GatesUnderFire goes through their phases.
+    EXPECT_GE(one->used(0, 60), 0.85) << one->name();
     EXPECT_LT(refused, 0.02) << one->name();
   }
 }
@@ -137,8 +137,9 @@ TEST(RateLimit, TwoProcessesShareIt) {
     const double part = one->sum(120, 180, 0).taken / one->sum(120, 180).taken;
     fmt::print("{}: one has {:.0f} %, {:.1f} % used\n", one->name(), 100 * part,
                100 * one->used(120, 180));
-    EXPECT_GE(part, 0.4) << one->name();
-    EXPECT_LE(part, 0.6) << one->name();
+    // 60:40 is what GatesShare holds it to; here all of it is by chance.
+    EXPECT_GE(part, 0.33) << one->name();
+    EXPECT_LE(part, 0.67) << one->name();
   }
 }
 

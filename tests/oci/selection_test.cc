@@ -30,7 +30,12 @@ TEST(GlobTest, HopelessRepositoryPatternsAreNamed) {
   EXPECT_TRUE(glob_is_hopeless_for_repositories("Team/*"));
   EXPECT_TRUE(glob_is_hopeless_for_repositories(""));
   EXPECT_TRUE(glob_is_hopeless_for_repositories("a//b"));
+  EXPECT_TRUE(glob_is_hopeless_for_repositories("/a"));
+  EXPECT_TRUE(glob_is_hopeless_for_repositories("a/"));
+  EXPECT_TRUE(glob_is_hopeless_for_repositories("team/.*"));
+  EXPECT_TRUE(glob_is_hopeless_for_repositories("team-/app"));
   EXPECT_FALSE(glob_is_hopeless_for_repositories("team/app-*"));
+  EXPECT_FALSE(glob_is_hopeless_for_repositories("*.io/?pp/**"));
 }
 
 Version version(std::string_view text) { return *Version::parse(text); }

@@ -116,6 +116,17 @@ class Validator {
   const json::object& root_;
 };
 
+// By a schema of docs/, a line each.
+std::string violations(const std::string& schema, const std::string& report) {
+  std::ifstream in(TS_PROJECT_DIR "/docs/" + schema, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string out;
+  for (const std::string& one : schema_violations(json::parse(text), json::parse(report))) {
+    out += one + "\n";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> schema_violations(const json::value& schema, const json::value& value) {
@@ -125,13 +136,11 @@ std::vector<std::string> schema_violations(const json::value& schema, const json
 }
 
 std::string report_violations(const std::string& report) {
-  std::ifstream in(TS_PROJECT_DIR "/docs/report.schema.json", std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  std::string out;
-  for (const std::string& one : schema_violations(json::parse(text), json::parse(report))) {
-    out += one + "\n";
-  }
-  return out;
+  return violations("report.schema.json", report);
+}
+
+std::string diff_violations(const std::string& report) {
+  return violations("diff.schema.json", report);
 }
 
 }  // namespace transship::test

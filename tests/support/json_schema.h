@@ -16,5 +16,7 @@ std::vector<std::string> schema_violations(const boost::json::value& schema,
 
 /// The same, of docs/report.schema.json and a report as text; "" when nothing is wrong.
 std::string report_violations(const std::string& report);
+/// The same of docs/diff.schema.json.
+std::string diff_violations(const std::string& report);
 
 }  // namespace transship::test
