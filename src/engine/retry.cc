@@ -21,6 +21,11 @@ Retry::Retry(const Context& context, std::string what)
       what_(std::move(what)),
       deadline_(context.time.now() + context.options.item_deadline) {}
 
+void Retry::reset() {
+  attempts_ = 0;
+  deadline_ = context_.time.now() + context_.options.item_deadline;
+}
+
 // protocol.md 6.2: rand(0, min(cap, base * 2^n)), and never before the server's Retry-After.
 std::chrono::milliseconds Retry::backoff(const Error& error) {
   const Options& options = context_.options;

@@ -22,8 +22,8 @@ class Retry {
   [[nodiscard]] Task<bool> wait_after(const Error& error);
 
   std::size_t attempts() const { return attempts_; }
-  /// Progress was made: attempts count from the start again.
-  void reset() { attempts_ = 0; }
+  /// Progress was made: attempts and the deadline count from here again.
+  void reset();
 
  private:
   std::chrono::milliseconds backoff(const Error& error);

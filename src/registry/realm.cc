@@ -127,14 +127,14 @@ Result<transport::Url> check_realm(std::string_view realm, const RealmPolicy& po
               .message = fmt::format("the challenge of a public registry names a token server on a "
                                      "private address: {}",
                                      shown)}
-            .with_hint("name it as trusted realm of this registry if that is meant"));
+            .with_hint("the registry's realm must be on its own host or domain"));
   }
   if (policy.has_credentials && !may_have_credentials(url.host, policy)) {
     return std::unexpected(
         Error{.code = Errc::kUntrusted,
               .message = fmt::format("credentials for {} are not sent to the token server {}",
                                      policy.registry_host, shown)}
-            .with_hint("name it as trusted realm of this registry if that is meant"));
+            .with_hint("the registry's realm must be on its own host or domain"));
   }
   return parsed;
 }

@@ -161,6 +161,10 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
     } else if (outcome.status != 0) {
       h.breaker.on_success();
     }
+    // Whatever the status with which it is asked for.
+    if (outcome.retry_after && outcome.status >= 400) {
+      verdict.wait = std::max(verdict.wait, std::min(*outcome.retry_after, h.max_retry_after));
+    }
     if (refused(outcome) || failed(outcome)) {
       const auto granted = std::chrono::ceil<milliseconds>(h.retries.reserve(now));
       verdict.wait = std::max(verdict.wait, granted);

@@ -130,6 +130,24 @@ TEST(Retry, ProgressCountsFromTheStartAgain) {
   EXPECT_EQ(tries, 4U);
 }
 
+// A large blob over a slow line takes longer than any one thing may be tried for.
+TEST(Retry, ProgressMovesTheDeadline) {
+  EngineWorld world;
+  const auto deadline = world.context.options.item_deadline;
+  const Result<void> ran = world.run([&]() -> Task<Result<void>> {
+    Retry retry(world.context, "push");
+    for (int i = 0; i < 3; ++i) {
+      TS_CO_TRY(co_await world.clock.sleep_until(world.clock.now() + deadline * 2 / 3));
+      retry.reset();
+      EXPECT_TRUE(co_await retry.wait_after(busy())) << i;
+    }
+    TS_CO_TRY(co_await world.clock.sleep_until(world.clock.now() + deadline));
+    EXPECT_FALSE(co_await retry.wait_after(busy()));
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(ran);
+}
+
 TEST(Retry, CancellingEndsThePause) {
   EngineWorld world;
   bool again = true;

@@ -194,6 +194,19 @@ TEST_F(GateTest, RetryAfterIsCutToTheLongest) {
   EXPECT_TRUE(result);
 }
 
+TEST_F(GateTest, SoIsThatOfAnyFailure) {
+  const auto result = run([&]() -> Task<Result<void>> {
+    for (const int status : {408, 500, 502, 503, 504}) {
+      Gates gates = make({.max_retry_after = milliseconds(5000)});
+      TS_CO_TRY(const auto failed, co_await gates.admit("host:443", RequestClass::kRead, 0));
+      const auto verdict = failed->report({.status = status, .retry_after = std::chrono::hours(2)});
+      EXPECT_EQ(verdict.wait, milliseconds(5000)) << status;
+    }
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(result);
+}
+
 // Between what goes well a refusal holds back nobody else.
 TEST_F(GateTest, OneRefusalByChanceIsTheRequestsOwn) {
   Gates gates = make();
