@@ -44,20 +44,25 @@ void SlowLane::look() {
       slow.push_back(i);
     }
   }
-  if (slow.size() == here.size()) return;
-  const bool first = here.size() == away_.size() && !slow.empty();
-  for (const std::size_t i : slow) leave(i);
-  for (Artifact* artifact : artifacts_) artifact->look();
-  if (first && on_leave) on_leave();
+  if (slow.size() < here.size()) leave(slow, "is far slower than the other targets");
 }
 
-void SlowLane::leave(std::size_t target) {
-  run_.warn(fmt::format("{} is far slower than the other targets: it is served apart from them",
-                        job_.targets[target].to_string()));
-  away_[target] = true;
-  for (RepositorySync* walk : in_hand_) {
-    if (auto rest = walk->leave_out(target)) errands_.push_back(std::move(*rest));
+void SlowLane::fails(std::size_t target) {
+  if (!away_[target] && those(false).size() > 1) leave({target}, "does not answer");
+}
+
+void SlowLane::leave(const std::vector<std::size_t>& targets, std::string_view why) {
+  const bool first = those(true).empty() && !targets.empty();
+  for (const std::size_t target : targets) {
+    run_.warn(fmt::format("{} {}: it is served apart from the others",
+                          job_.targets[target].to_string(), why));
+    away_[target] = true;
+    for (RepositorySync* walk : in_hand_) {
+      if (auto rest = walk->leave_out(target)) errands_.push_back(std::move(*rest));
+    }
   }
+  for (Artifact* artifact : artifacts_) artifact->look();
+  if (first && on_leave) on_leave();
 }
 
 Errand SlowLane::next_errand() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "base/event.h"
@@ -29,7 +30,8 @@ struct Errand {
 /// until its last target has it: over a long pass all would go at the pace of the slowest. A target
 /// whose store is slow (`TargetPaces`), and which most of the artifacts in flight wait for alone
 /// while others wait for a slot, leaves: the first walk goes on without it, and what it had not
-/// begun is an errand of the second one. Artifacts that only those who left still lack give their
+/// begun is an errand of the second one. So does a target that does not answer when a repository is
+/// taken up. Artifacts that only those who left still lack give their
 /// slots back, and are left behind. Once these have ended and no errand is left, the target is
 /// back.
 ///
@@ -50,6 +52,8 @@ class SlowLane {
   Errand take_up(SyncRepository repository);
   void add(RepositorySync& walk) { in_hand_.push_back(&walk); }
   void remove(RepositorySync& walk) { std::erase(in_hand_, &walk); }
+  /// A target that fails to answer, while others do: it leaves, unless it is the last one here.
+  void fails(std::size_t target);
 
   /// One artifact in flight there.
   class Artifact {
@@ -87,7 +91,7 @@ class SlowLane {
 
  private:
   void look();
-  void leave(std::size_t target);
+  void leave(const std::vector<std::size_t>& targets, std::string_view why);
   std::vector<std::size_t> those(bool away) const;
 
   RunState& run_;

@@ -11,6 +11,8 @@
 namespace transship::engine {
 namespace {
 
+// What a target that failed to list its tags has to answer in, before others go on without it.
+constexpr auto kPatience = std::chrono::seconds(10);
 // Repositories beside those in flight, each with a page of tags of every side.
 constexpr std::size_t kMostSetAside = 64;
 
@@ -25,13 +27,18 @@ std::optional<oci::Digest> digest_at(const oci::TagPage& page, std::size_t index
 }  // namespace
 
 Task<Result<oci::TagPage>> RepositorySync::page(oci::SourceRepository& repository,
-                                                std::optional<std::string> cursor, Side side) {
+                                                std::optional<std::string> cursor, Side side,
+                                                bool* failing) {
   const std::string what = "list tags of " + repository.id().to_string();
   // Strict means that each tag is asked itself.
   const bool digests = !pass_.options.strict;
-  Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(pass_.run.context, what, [&] {
-    return digests ? repository.tags_with_digests(cursor) : repository.tags(cursor);
-  });
+  const auto attempt = [&]() -> Task<Result<oci::TagPage>> {
+    Result<oci::TagPage> got =
+        co_await (digests ? repository.tags_with_digests(cursor) : repository.tags(cursor));
+    if (failing != nullptr) *failing = !got;
+    co_return got;
+  };
+  Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(pass_.run.context, what, attempt);
   if (!page) co_return std::unexpected(std::move(page).error().within(what).on(side));
   co_return page;
 }
@@ -47,15 +54,52 @@ Task<Result<void>> RepositorySync::take_turn() {
   co_return Result<void>{};
 }
 
+Task<Result<void>> RepositorySync::look_at_targets() {
+  TaskGroup looks(executor_, TaskGroup::OnFailure::kKeepGoing);
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].live) looks.spawn(look_at_target(i));
+  }
+  TaskGroup patience(executor_, TaskGroup::OnFailure::kKeepGoing);
+  if (first_walk()) patience.spawn(leave_out_late());
+  Result<void> looked = co_await looks.join();
+  patience.cancel();
+  (void)co_await patience.join();
+  co_return looked;
+}
+
+// A target that fails is asked again until it is given up: others do not wait for that.
+Task<Result<void>> RepositorySync::leave_out_late() {
+  TimeSource& time = pass_.run.context.time;
+  while (true) {
+    TS_CO_TRY(co_await time.sleep_until(time.now() + kPatience));
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+      const Target& target = targets_[i];
+      if (target.live && target.look != nullptr && target.failing) pass_.slow.fails(i);
+    }
+  }
+}
+
+// Alone in a group: who is left out is not looked at any more.
+Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
+  TaskGroup look(executor_);
+  targets_[index].look = &look;
+  look.spawn(list_target(index));
+  Result<void> listed = co_await look.join();
+  targets_[index].look = nullptr;
+  if (!targets_[index].live) co_return Result<void>{};
+  co_return listed;
+}
+
 // One list in place of a question for each tag. A repository that is not there has no tags; where
 // the list is refused each tag is asked.
-Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
+Task<Result<void>> RepositorySync::list_target(std::size_t index) {
   Target& target = targets_[index];
   std::optional<std::string> cursor;
   bool cut = false;
   do {
     if (cursor) TS_CO_TRY(co_await take_turn());
-    Result<oci::TagPage> got = co_await page(*target.repository, std::move(cursor), Side::kTarget);
+    Result<oci::TagPage> got =
+        co_await page(*target.repository, std::move(cursor), Side::kTarget, &target.failing);
     if (!got && missing(got.error())) break;
     if (!got) {
       target.tags.clear();
@@ -134,9 +178,7 @@ void RepositorySync::withheld(std::size_t tags) {
 
 Task<Result<void>> RepositorySync::walk_tags() {
   TaskGroup looks(executor_, TaskGroup::OnFailure::kKeepGoing);
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (targets_[i].live) looks.spawn(look_at_target(i));
-  }
+  looks.spawn(look_at_targets());
   Result<oci::TagPage> got = oci::TagPage{};
   if (what_.tags) got = co_await page(*source_, std::nullopt, Side::kSource);
   TS_CO_TRY(co_await looks.join());

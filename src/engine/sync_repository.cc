@@ -73,6 +73,7 @@ void RepositorySync::let_go() {
 }
 
 std::optional<Errand> RepositorySync::leave_out(std::size_t target) {
+  if (TaskGroup* look = targets_[target].look) look->cancel();
   if (!std::exchange(targets_[target].live, false) || all_begun_) return std::nullopt;
   Errand rest{.repository = what_, .targets = {target}};
   for (std::uint32_t i = 0; i < begun_.size(); ++i) {

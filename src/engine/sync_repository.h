@@ -42,6 +42,8 @@ class RepositorySync {
     bool listed = false;  ///< `tags` are all that it has.
     bool live = true;
     TagTable tags;
+    TaskGroup* look = nullptr;  ///< Where its tags are listed.
+    bool failing = false;       ///< The page that is asked for was asked for in vain.
   };
   /// A tag of the source, and what its list says that it names.
   struct Listed {
@@ -80,9 +82,13 @@ class RepositorySync {
   /// Of tags in `taken_`.
   using Indexes = std::vector<std::uint32_t>;
 
+  [[nodiscard]] Task<Result<void>> look_at_targets();
+  [[nodiscard]] Task<Result<void>> leave_out_late();
   [[nodiscard]] Task<Result<void>> look_at_target(std::size_t index);
+  [[nodiscard]] Task<Result<void>> list_target(std::size_t index);
   [[nodiscard]] Task<Result<oci::TagPage>> page(oci::SourceRepository& repository,
-                                                std::optional<std::string> cursor, Side side);
+                                                std::optional<std::string> cursor, Side side,
+                                                bool* failing = nullptr);
   [[nodiscard]] Task<Result<void>> take_turn();
   [[nodiscard]] Task<Result<void>> walk_tags();
   void take(const oci::TagPage& page);

@@ -34,6 +34,30 @@ TEST_F(SyncFaultsTest, ATargetThatIsDownFromTheStartDoesNotHoldTheOthers) {
             2 * engine_options.max_attempts * engine::SyncOptions{}.repositories_in_flight + 60);
 }
 
+TEST_F(SyncFaultsTest, ATargetThatDoesNotAnswerForLongHoldsNobodyUpAndIsServedLater) {
+  fill(20, 2);
+  const auto healed = clock.now() + std::chrono::seconds(100);
+  us.weather = [&](Step, const std::string&) -> std::optional<Fault> {
+    if (clock.now() >= healed) return std::nullopt;
+    Error error = down();
+    error.retry_after = std::chrono::seconds(30);
+    return Fault{.error = std::move(error)};
+  };
+  std::chrono::nanoseconds eu_had_all{};
+  eu.watch = [&](const Call& call) {
+    if (call.step == Step::kPutManifest) eu_had_all = clock.passed();
+  };
+  const engine::Report report = pass();
+  EXPECT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(outcomes(report).copied, 40U);
+  EXPECT_EQ(outcomes(report, "us.example").copied, 40U);
+  EXPECT_LT(eu_had_all, std::chrono::seconds(15));
+  EXPECT_GT(clock.passed(), std::chrono::seconds(90));
+  for (const std::string& name : places.names) {
+    EXPECT_EQ(us.repository(name).tag_map(), at_source(name).tag_map());
+  }
+}
+
 TEST_F(SyncFaultsTest, ATargetThatDiesInTheMiddleIsLeftAndTheNextPassMakesItGood) {
   fill(20, 4);
   open_journal();
