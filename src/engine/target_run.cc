@@ -25,6 +25,13 @@ bool needs_new_session(Errc code) {
          code == Errc::kSizeMismatch;
 }
 
+// Nobody answered: what either side has is not in doubt.
+bool unreachable(const Error& error) {
+  return error.host_down || error.code == Errc::kTimeout || error.code == Errc::kStalled ||
+         error.code == Errc::kResolve || error.code == Errc::kConnect ||
+         error.code == Errc::kNetwork;
+}
+
 // On the shard: waits until the hash of the whole is right.
 Task<Result<void>> proven(const Cursor& cursor) {
   TS_CO_TRY(co_await cursor.pipe()->settled());
@@ -95,7 +102,7 @@ Error TargetRun::named(Error error) const {
 Task<Result<void>> TargetRun::run() {
   outcome.result = co_await attempts();
   ended_ = true;
-  // What was cut off by a signal is gone on with by the next run.
+  // What was cut off, by a signal or by a host that is gone, is gone on with by the next run.
   if (outcome.result) record_.forget();
   const Transfer::Left left = co_await transfer_.leave(*cursor_);
   outcome.bytes_sent = left.given;
@@ -173,7 +180,9 @@ Task<Result<TargetRun::Next>> TargetRun::after(Error error) {
   const bool restart = needs_new_session(error.code) || refused_twice;
   if (restart || error.code == Errc::kRange) error.retryable = true;
   if (!co_await retry_.wait_after(error)) {
-    if (!co_await cancelled()) co_await discard_session();
+    if (restart || !worth_keeping(error)) {
+      if (!co_await cancelled()) co_await discard_session();
+    }
     co_return std::unexpected(std::move(error));
   }
   if (restart) co_await discard_session();
@@ -181,9 +190,11 @@ Task<Result<TargetRun::Next>> TargetRun::after(Error error) {
   co_return Next::kAgain;
 }
 
-// The bytes were wrong, or the source is gone: what the target has is worth nothing.
+// The bytes were wrong: what the target has is worth nothing. Where the source is gone the next run
+// may go on.
 Task<Result<TargetRun::Next>> TargetRun::after_pipe_failed(Error error) {
-  co_await discard_session();
+  const bool gone = unreachable(error) || error.code == Errc::kUnavailable;
+  if (error.retryable || !gone || !record_.kept()) co_await discard_session();
   if (!error.retryable) co_return std::unexpected(std::move(error));
   co_await on_shard(transfer_.shard(), [&] { cursor_->arm(); });
   best_ = 0;
@@ -204,6 +215,9 @@ Task<Result<void>> TargetRun::resync() {
     if (status) break;
     if (status.error().retryable && co_await retry_.wait_after(status.error())) continue;
     TS_CO_TRY(co_await check_cancelled());
+    if (worth_keeping(status.error())) {
+      co_return std::unexpected(std::move(status).error().on(Side::kTarget));
+    }
     co_await discard_session();
     co_return Result<void>{};
   }
@@ -213,6 +227,13 @@ Task<Result<void>> TargetRun::resync() {
                   describe(transfer_, target_), target_.session.offset, highest_));
   co_await discard_session();
   co_return Result<void>{};
+}
+
+// For the next run. Of a target that answers others and breaks off whatever this session is sent,
+// only what made progress: else it would be tried for ever.
+bool TargetRun::worth_keeping(const Error& error) const {
+  if (!record_.kept() || !unreachable(error)) return false;
+  return error.host_down || highest_ > outcome.bytes_resumed;
 }
 
 Task<void> TargetRun::discard_session() {

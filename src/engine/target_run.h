@@ -47,6 +47,7 @@ class TargetRun {
   Task<Result<Next>> after_pipe_failed(Error error);
   Task<bool> arrived_anyway(const Error& error);
   Task<Result<void>> resync();
+  bool worth_keeping(const Error& error) const;
   Task<void> discard_session();
   Error named(Error error) const;
 

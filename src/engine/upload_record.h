@@ -22,6 +22,8 @@ class UploadRecord {
     journal_->put_upload(target_, digest_, session, states);
     there_ = true;
   }
+  /// A later run finds it.
+  bool kept() const { return there_; }
   void forget() {
     if (journal_ == nullptr || !std::exchange(there_, false)) return;
     journal_->forget_upload(target_, digest_);

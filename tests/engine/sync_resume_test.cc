@@ -85,6 +85,62 @@ TEST_F(SyncResume, TheNextPassGoesOnFromWhatTheRegistryKept) {
   EXPECT_TRUE(report.warnings.empty()) << report.warnings[0];
 }
 
+// Breaks the first body of `store` at 2 MiB, and answers nothing from then on.
+class GoneInTheMiddle {
+ public:
+  GoneInTheMiddle(MemoryStore& store, Step body) : store_(store) {
+    store.weather = [this, body](Step step, const std::string&) -> std::optional<Fault> {
+      if (gone_) return Fault{.step = step};
+      if (step != body) return std::nullopt;
+      return Fault{.step = step, .kind = Fault::Kind::kBreak, .after = 2 * kMiB};
+    };
+    store.watch = [this, body](const Call& call) {
+      gone_ = gone_ || (call.step == body && call.bytes >= 2 * kMiB);
+    };
+  }
+  ~GoneInTheMiddle() {
+    store_.weather = {};
+    store_.watch = {};
+  }
+  GoneInTheMiddle(const GoneInTheMiddle&) = delete;
+  GoneInTheMiddle& operator=(const GoneInTheMiddle&) = delete;
+
+ private:
+  MemoryStore& store_;
+  bool gone_ = false;
+};
+
+TEST_F(SyncResume, WhatATargetHasThatWasGivenUpIsGoneOnWith) {
+  {
+    const GoneInTheMiddle outage(eu, Step::kUpload);
+    EXPECT_FALSE(pass().ok());
+  }
+  const engine::Report report = whole();
+  EXPECT_EQ(report.targets.at("eu.example/mirror").bytes_resumed, 2 * kMiB) << why(report);
+}
+
+TEST_F(SyncResume, WhatATargetHasOfASourceThatWasGivenUpIsGoneOnWith) {
+  {
+    const GoneInTheMiddle outage(source, Step::kBlobGet);
+    EXPECT_FALSE(pass().ok());
+  }
+  const engine::Report report = whole();
+  EXPECT_GT(report.targets.at("eu.example/mirror").bytes_resumed, kMiB) << why(report);
+}
+
+// It answers, and breaks off whatever this session is sent.
+TEST_F(SyncResume, ASessionThatMakesNoProgressIsGivenUpInTheEnd) {
+  cut_off(std::chrono::milliseconds(2100));
+  eu.weather = [](Step step, const std::string&) -> std::optional<Fault> {
+    if (step != Step::kUpload) return std::nullopt;
+    return Fault{.step = step};
+  };
+  EXPECT_FALSE(pass().ok());
+  eu.weather = {};
+  const engine::Report report = whole();
+  EXPECT_EQ(report.targets.at("eu.example/mirror").bytes_resumed, 0U);
+}
+
 TEST_F(SyncResume, ItMayBeCutOffAgainAndAgain) {
   std::uint64_t sent = 0;
   for (int i = 0; i < 3; ++i) {
