@@ -47,7 +47,7 @@ transport::Options transport_options(const NetworkArguments& arguments,
   options.certs_directories = transport::default_certs_directories();
   for (const auto& host : arguments.plain_http) options.plain_http.insert(to_lower(host));
   for (const auto& host : arguments.allow_private_redirects) {
-    options.allow_private_redirects.insert(to_lower(host));
+    options.allow_private_redirects.insert(registry::api_host(to_lower(host)));
   }
   options.max_connections = arguments.max_connections;
   options.bandwidth = arguments.bandwidth;

@@ -5,6 +5,7 @@
 #include "base/event.h"
 #include "base/text.h"
 #include "registry/error_body.h"
+#include "registry/registry.h"
 
 namespace transship::registry {
 
@@ -236,11 +237,20 @@ Task<Result<Token>> Authenticator::ask_issuer(const Need& need, const ScopeSet& 
       http_error(*answer, time_.wall()).within(fmt::format("token server {}", realm.authority())));
 }
 
+// A realm elsewhere than at the registry is the registry's word.
+std::optional<transport::Url> Authenticator::named_by(const transport::Url& realm) const {
+  const auto registry =
+      transport::Url::parse(fmt::format("{}://{}/", plain_ ? "http" : "https", api_host(host_)));
+  if (!registry || realm.same_origin(*registry)) return std::nullopt;
+  return *registry;
+}
+
 Task<Result<Response>> Authenticator::ask_get(const transport::Url& realm, const ScopeSet& scopes,
                                               const std::optional<Credential>& who) {
   Request request;
   request.method = Method::kGet;
   request.url = token_get_url(realm, *challenge_, scopes);
+  request.named_by = named_by(realm);
   request.request_class = transport::RequestClass::kToken;
   request.headers.set("Accept", "application/json");
   if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
@@ -255,6 +265,7 @@ Task<Result<Response>> Authenticator::ask_post(const transport::Url& realm, cons
   Request request;
   request.method = Method::kPost;
   request.url = realm;
+  request.named_by = named_by(realm);
   request.request_class = transport::RequestClass::kToken;
   request.headers.set("Accept", "application/json");
   if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);

@@ -72,6 +72,7 @@ class Authenticator {
   Task<Result<Token>> fetch(const Need& need, const ScopeSet& scopes);
   Task<Result<Token>> ask_issuer(const Need& need, const ScopeSet& scopes,
                                  const std::optional<Credential>& who);
+  std::optional<transport::Url> named_by(const transport::Url& realm) const;
   Task<Result<transport::Response>> ask_get(const transport::Url& realm, const ScopeSet& scopes,
                                             const std::optional<Credential>& who);
   Task<Result<transport::Response>> ask_post(const transport::Url& realm, const ScopeSet& scopes,

@@ -109,6 +109,7 @@ Request Host::make_request(Call& call, transport::Authorization* right) const {
   Request request;
   request.method = call.method;
   request.url = call.url ? *call.url : url(call.target);
+  if (!own(call)) request.named_by = url("/");
   request.headers = call.headers;
   if (!options_.user_agent.empty()) request.headers.set("User-Agent", options_.user_agent);
   request.authorization = right;

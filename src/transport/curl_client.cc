@@ -73,6 +73,7 @@ class Client final : public CurlClient {
     hops->url = request.url;
     hops->headers = request.headers;
     hops->request = std::move(request);
+    if (hops->request.named_by) TS_CO_TRY(distrust(*hops, *hops->request.named_by));
     for (int hop = 0; hop <= kMaxHops; ++hop) {
       TS_CO_TRY(Response answer, co_await one_hop(*hops));
       TS_CO_TRY(const bool again, follow(*hops, answer));
@@ -152,7 +153,7 @@ class Client final : public CurlClient {
     spec.http2 = hops.request.channel == Channel::kMetadata && url.scheme == "https" &&
                  !http1_only_.contains(host_port(url));
     if (url.scheme == "https") {
-      TS_TRY(spec.tls, tls_material(options_, url, !hops.redirected));
+      TS_TRY(spec.tls, tls_material(options_, url, !hops.redirected && !hops.request.named_by));
     }
     spec.bandwidth = bandwidth(hops.request.url);
     advise(hops);
@@ -224,6 +225,7 @@ class Client final : public CurlClient {
   }
 
   void account(const std::string& host, bool http2, const TransferEnd& end) {
+    if (end.peer) led_to_[host] = *end.peer;
     HostFigures& figures = figures_[host];
     ++figures.requests;
     figures.bytes_sent += end.bytes_sent;
@@ -283,12 +285,20 @@ class Client final : public CurlClient {
     return true;
   }
 
+  // A URL that a registry named by an answer's field.
+  Result<void> distrust(Hops& hops, const Url& by) const {
+    const auto known = led_to_.find(host_port(by));
+    hops.rule.any = private_redirects_allowed(options_, by);
+    hops.rule.origin = known == led_to_.end() ? AddressKind::kPublic : known->second;
+    return check_literal(hops, hops.url);
+  }
+
   // Through a proxy the connected address is not the target's: a literal still shows it.
   Result<void> check_literal(const Hops& hops, const Url& next) const {
     const auto kind = kind_of_literal(next.host);
     if (!kind || proxy_for(proxies_, next).empty() || hops.rule.allows(*kind)) return {};
-    return fail(Errc::kUntrusted,
-                fmt::format("redirect to {}: a {} address", host_port(next), to_string(*kind)));
+    const Request& asked = hops.request;
+    return std::unexpected(private_address_error(asked.named_by.value_or(asked.url), next, *kind));
   }
 
   Shards& shards_;
@@ -298,6 +308,7 @@ class Client final : public CurlClient {
   std::map<std::string, std::unique_ptr<Bandwidth>> bandwidths_;
   std::vector<std::unique_ptr<CurlShard>> loops_;
   std::map<std::string, HostFigures> figures_;
+  std::map<std::string, AddressKind> led_to_;  ///< By host and port: when it was last connected to.
   std::set<std::string> answered_;
   std::set<std::string> http1_only_;
   bool advised_ = false;

@@ -116,6 +116,14 @@ bool private_redirects_allowed(const Options& options, const Url& url) {
   return listed(options.allow_private_redirects, url);
 }
 
+Error private_address_error(const Url& asked, const Url& there, AddressKind kind) {
+  return Error{.code = Errc::kUntrusted,
+               .message = fmt::format("led to {}: a {} address", host_port(there), to_string(kind))}
+      .with_hint(fmt::format("if that is meant: --allow-private-redirects {0}, or "
+                             "allow_private_redirects of registry.\"{0}\"",
+                             asked.host));
+}
+
 Result<TlsMaterial> tls_material(const Options& options, const Url& url, bool named_by_user) {
   TlsMaterial out;
   const HostOptions* host = options_of(options, url);

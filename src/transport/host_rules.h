@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "transport/address.h"
 #include "transport/options.h"
 #include "transport/url.h"
 
@@ -38,6 +39,9 @@ struct TlsMaterial {
 /// Options of the host, then certs.d, then the options for every host; the latter's client
 /// certificate only when `named_by_user`. Reads small files. kInvalidArgument when a file named is
 /// not there, or a certificate in certs.d has no key.
+/// What `asked` led to is refused: an address of a kind to which it may not lead.
+Error private_address_error(const Url& asked, const Url& there, AddressKind kind);
+
 Result<TlsMaterial> tls_material(const Options& options, const Url& url, bool named_by_user);
 
 }  // namespace transship::transport

@@ -64,6 +64,9 @@ class Authorization : public Readiness {
 struct Request {
   Method method = Method::kGet;
   Url url;
+  /// Who named this URL, where that is not the user and its origin is another one: the same
+  /// addresses are refused as for that one's redirects, and no client certificate is shown.
+  std::optional<Url> named_by{};
   Headers headers;
   RequestClass request_class = RequestClass::kRead;
   Channel channel = Channel::kMetadata;

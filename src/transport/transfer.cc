@@ -270,11 +270,8 @@ void Transfer::fail_with(Error error) {
 
 bool Transfer::accept_address(AddressKind kind) {
   if (spec_.addresses.allows(kind)) return true;
-  fail_with(Error{
-      .code = Errc::kUntrusted,
-      .message = fmt::format("redirect to {}: a {} address", host_port(spec_.url), to_string(kind))}
-                .with_hint("allow private redirects for the registry's host, if its storage is "
-                           "meant to be there"));
+  const Request& asked = *spec_.request;
+  fail_with(private_address_error(asked.named_by.value_or(asked.url), spec_.url, kind));
   return false;
 }
 

@@ -346,6 +346,23 @@ TEST(Authentication, CredentialsAreNotSentToAForeignRealm) {
   EXPECT_EQ(rig.http.sent().size(), 1U);
 }
 
+TEST(Authentication, AForeignRealmIsAskedOnTheRegistrysWord) {
+  Rig rig;
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", image_answer());
+  guard(rig, Method::kGet, "/v2/*", R"(Bearer realm="https://tokens.other.example/token")",
+        [](const std::string& header) { return header == "Bearer t"; });
+  std::string named_by;
+  rig.http.on(Method::kGet, "/token", [&](const SentRequest& sent) -> ScriptedHttp::Answer {
+    named_by = sent.named_by.value_or(transport::Url{}).host;
+    return answer(200, {}, R"({"token":"t"})");
+  });
+  rig.run([&]() -> Task<Result<void>> {
+    (void)co_await rig.repository(Access::kPull)->manifest(tag());
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(named_by, "reg.example.com");
+}
+
 TEST(Authentication, A401WithoutAChallengeIsSaid) {
   Rig rig;
   rig.http.on(Method::kGet, "/v2/*", answer(401));

@@ -363,11 +363,13 @@ TEST(Upload, ALostSessionIsNamed) {
 TEST(Upload, NoCredentialsGoToAnotherHost) {
   Rig rig(Credential("u", "p"));
   rig.http.on(Method::kGet, "/v2/", [](const SentRequest& sent) -> ScriptedHttp::Answer {
+    EXPECT_FALSE(sent.named_by);
     if (!sent.header("Authorization").empty()) return answer(200);
     return answer(401, {{"WWW-Authenticate", "Basic realm=x"}});
   });
   rig.http.on(Method::kPut, "/up", [](const SentRequest& sent) -> ScriptedHttp::Answer {
     EXPECT_EQ(sent.header("Authorization"), "");
+    EXPECT_EQ(sent.named_by.value_or(transport::Url{}).host, "reg.example.com");
     return answer(401, {{"WWW-Authenticate", "Basic realm=x"}});
   });
   rig.run([&]() -> Task<Result<void>> {

@@ -122,6 +122,7 @@ Task<Result<Response>> ScriptedHttp::send(Request request) {
   }
   SentRequest seen{.method = request.method,
                    .url = request.url,
+                   .named_by = request.named_by,
                    .headers = request.headers,
                    .body = request.body,
                    .request_class = request.request_class,

@@ -14,6 +14,7 @@ namespace transship::test {
 struct SentRequest {
   transport::Method method = transport::Method::kGet;
   transport::Url url;
+  std::optional<transport::Url> named_by{};
   transport::Headers headers;
   std::string body;
   transport::RequestClass request_class = transport::RequestClass::kRead;

@@ -19,9 +19,13 @@ using transship::test::shadow_file;
 constexpr int kCannot = 77;
 constexpr std::uint32_t kPublic = 0x5db8d822;  // 93.184.216.34
 
+// How it leads to another URL: by a redirect, or in a field that is then asked for by itself (the
+// Location of an upload, a token realm).
+enum class By { kRedirect, kField };
+
 // In a child: a public registry sends to `name`, behind which the loopback address stands then.
 // 0 when that is refused and nobody is asked there.
-int redirected_to(const std::string& name, bool allowed) {
+int led_to(const std::string& name, By by, bool allowed) {
   if (!enter_own_network() || !add_address(kPublic)) return kCannot;
   if (!shadow_file("/etc/hosts", "93.184.216.34 registry.example\n127.0.0.1 inside.example\n")) {
     return kCannot;
@@ -35,15 +39,25 @@ int redirected_to(const std::string& name, bool allowed) {
         c.read_head();
         // The same name from now on leads elsewhere: this is the file that lies over the system's.
         std::ofstream("/etc/hosts") << "127.0.0.1 registry.example inside.example\n";
-        c.respond("307 T", "Location: " + to + "\r\n", "");
+        c.respond(by == By::kRedirect ? "307 T" : "202 A", "Location: " + to + "\r\n", "");
       },
       kPublic);
   Options options;
   options.plain_http = {"registry.example", "inside.example"};
   if (allowed) options.allow_private_redirects.insert("registry.example");
   Harness h(options);
-  const auto answer =
-      h.send(get("http://registry.example:" + std::to_string(registry.port()) + "/"));
+  const std::string there = "http://registry.example:" + std::to_string(registry.port()) + "/";
+  Result<Response> answer = fail(Errc::kInternal, "not sent");
+  const Result<void> ran = h.run([&](Harness& harness) -> Task<Result<void>> {
+    answer = co_await harness.client().send(get(there));
+    if (by == By::kField) {
+      Request second = get(to);
+      second.named_by = *Url::parse(there);
+      answer = co_await harness.client().send(std::move(second));
+    }
+    co_return Result<void>{};
+  });
+  if (!ran) return 5;
   if (registry.connections() != 1) return 1;
   if (allowed) return answer && answer->body == "secret" ? 0 : 2;
   if (answer || answer.error().code != Errc::kUntrusted) return 3;
@@ -59,11 +73,14 @@ int ends_with(const std::function<int()>& what) {
 }
 
 TEST(Rebinding, WhereANameLeadsWhenItIsConnectedToIsWhatCounts) {
-  for (const std::string name : {"inside.example", "registry.example"}) {
-    const int refused = ends_with([&] { return redirected_to(name, false); });
-    if (refused == kCannot) GTEST_SKIP() << "no network namespace may be made here";
-    EXPECT_EQ(refused, 0) << name;
-    EXPECT_EQ(ends_with([&] { return redirected_to(name, true); }), 0) << name;
+  for (const By by : {By::kRedirect, By::kField}) {
+    for (const std::string name : {"inside.example", "registry.example", "127.0.0.1"}) {
+      const int refused = ends_with([&] { return led_to(name, by, false); });
+      if (refused == kCannot) GTEST_SKIP() << "no network namespace may be made here";
+      EXPECT_EQ(refused, 0) << name << static_cast<int>(by);
+      EXPECT_EQ(ends_with([&] { return led_to(name, by, true); }), 0)
+          << name << static_cast<int>(by);
+    }
   }
 }
 
