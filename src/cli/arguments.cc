@@ -110,7 +110,7 @@ CLI::App* add_serve(CLI::App& app, ServeArguments& serve, CommonArguments& commo
   s->add_option("--htpasswd", serve.htpasswd, "Users with bcrypt hashes, as `htpasswd -B` writes")
       ->type_name("FILE");
   s->add_flag("--anonymous-read", serve.anonymous_read, "With --htpasswd: reads need no user");
-  s->add_option("--access-log", serve.access_log, "A line per request; - for standard output")
+  s->add_option("--access-log", serve.access_log, "A line per request; - for standard error")
       ->type_name("FILE");
   s->add_option("--io", serve.io, "How files are written")
       ->check(CLI::IsMember({"auto", "uring", "pool"}));

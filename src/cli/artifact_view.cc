@@ -18,7 +18,7 @@ void collect_blobs(const ArtifactNode& node, std::map<Digest, std::uint64_t>& si
   for (const auto& child : node.children) collect_blobs(child, sizes);
 }
 
-// One read of a graph: the tags are listed once, and each manifest is visited once on a path.
+// One read of a graph: the tags are listed once, and what is around a manifest is read once.
 class Reader {
  public:
   explicit Reader(oci::SourceRepository& repository) : repository_(repository) {}
@@ -72,8 +72,8 @@ class Reader {
 
   Task<void> read_around(ArtifactNode& node, std::size_t depth) {
     const Digest digest = node.manifest.digest;
-    // A referrer list may lie in a circle.
-    if (depth > kMaxDepth || !on_path_.insert(digest).second) co_return;
+    // Referrers may lie in a circle, and a graph have more paths than anybody can walk.
+    if (depth > kMaxDepth || !around_read_.insert(digest).second) co_return;
     for (const auto& child : node.manifest.manifests) {
       if (!oci::media_type::is_manifest(child.media_type)) continue;
       node.children.push_back(co_await read_node(Relation::kChild, child, "", depth + 1));
@@ -88,12 +88,11 @@ class Reader {
       node.referrers.push_back(
           co_await read_node(Relation::kDigestTag, {}, tag->second, depth + 1));
     }
-    on_path_.erase(digest);
   }
 
   oci::SourceRepository& repository_;
   std::multimap<std::string, std::string> digest_tags_;
-  std::set<Digest> on_path_;
+  std::set<Digest> around_read_;
 };
 
 }  // namespace

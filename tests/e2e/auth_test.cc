@@ -244,5 +244,17 @@ TEST_F(Login, IsCheckedBeforeItIsStored) {
   EXPECT_EQ(transship({"inspect", to}, home_).code, 1);
 }
 
+TEST_F(Login, AWrongPasswordIsRefusedWhereReadingIsOpen) {
+  served_ = std::make_unique<Served>(
+      std::vector<std::string>{"--htpasswd", (directory_ / "users").string(), "--anonymous-read"});
+  const auto wrong = login("nonsense");
+  EXPECT_EQ(wrong.code, 1) << shown(wrong);
+  EXPECT_THAT(wrong.err + wrong.out, Not(HasSubstr("nonsense")));
+  const auto config = home_.directory() / "docker/config.json";
+  EXPECT_THAT(test::read_file(config), Not(HasSubstr(served_->host())));
+  ASSERT_DONE(login("secret"));
+  EXPECT_THAT(test::read_file(config), HasSubstr(served_->host()));
+}
+
 }  // namespace
 }  // namespace transship::e2e
