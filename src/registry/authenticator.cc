@@ -43,7 +43,7 @@ bool will_do(const Token& token, const Need& need, Clock::time_point now) {
 
 /// A token for one set of scopes, and those who wait for it.
 struct Authenticator::Slot {
-  explicit Slot(Executor executor) : changed(std::move(executor)) {}
+  explicit Slot(const Executor& executor) : changed(executor) {}
   std::optional<Token> token;
   bool fetching = false;
   std::uint64_t fetches = 0;

@@ -21,8 +21,8 @@ constexpr std::size_t kBodyWriteLane = 5;
 
 /// A request that waits for leave.
 struct Waiter {
-  Waiter(Executor executor, std::uint64_t size, std::uint64_t arrival)
-      : woken(std::move(executor)), bytes(size), order(arrival) {}
+  Waiter(const Executor& executor, std::uint64_t size, std::uint64_t arrival)
+      : woken(executor), bytes(size), order(arrival) {}
   Event woken;
   std::uint64_t bytes;  ///< 0: a small request.
   std::uint64_t order;

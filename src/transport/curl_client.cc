@@ -31,7 +31,7 @@ constexpr std::size_t kHttp2PerHost = 2;
 
 // One exchange on its way between the control shard, which waits, and the shard that runs it.
 struct Call {
-  explicit Call(Executor control) : ended(std::move(control)) {}
+  explicit Call(const Executor& control) : ended(control) {}
   Event ended;
   std::optional<TransferEnd> end;
 };
