@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/by_host.h"
 #include "config/credential_helper.h"
 
 namespace transship::cli {
@@ -50,7 +51,7 @@ ConfiguredCredentials::ConfiguredCredentials(WorkerPool& pool,
     : pool_(pool), secrets_(std::move(secrets)), others_(std::move(others)) {}
 
 Task<Result<Found>> ConfiguredCredentials::lookup(std::string host, std::string repository) {
-  const auto* secret = config::of_host(secrets_, host);
+  const auto* secret = of_host(secrets_, host);
   if (secret == nullptr || empty(secret->second)) {
     co_return co_await others_->lookup(std::move(host), std::move(repository));
   }

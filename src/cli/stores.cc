@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/by_host.h"
 #include "base/text.h"
 #include "cli/configured_credentials.h"
 #include "cli/descriptors.h"
@@ -174,7 +175,7 @@ engine::Options Stores::engine_options(std::size_t blobs, std::size_t small,
 Result<void> Stores::check_connections(const std::string& source, const std::string& target) const {
   if (!iequals(source, target)) return {};
   const std::string host = to_lower(source);
-  const auto* found = config::of_host(configured_, host);
+  const auto* found = of_host(configured_, host);
   const std::size_t configured = found == nullptr ? 0 : found->second.max_connections;
   const std::size_t most = configured != 0 ? configured : arguments_.max_connections;
   if (most >= config::kConnectionsWithinHost) return {};
@@ -192,7 +193,7 @@ registry::Registry& Stores::registry(const std::string& host) {
   if (!slot) {
     registry::Options options;
     options.manifest_bytes = arguments_.max_manifest_bytes;
-    if (const auto* found = config::of_host(configured_, host)) {
+    if (const auto* found = of_host(configured_, host)) {
       options.profile = found->second.profile;
       if (found->second.tls_mode == "on") options.tls = registry::Tls::kOn;
       if (found->second.tls_mode == "off") options.tls = registry::Tls::kOff;

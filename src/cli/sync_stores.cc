@@ -1,15 +1,13 @@
 #include "cli/sync_stores.h"
 
-#include "base/text.h"
-
 namespace transship::cli {
 
 namespace {
 
 engine::Place place(const std::string& text) {
   const auto slash = text.find('/');
-  if (slash == std::string::npos) return {.store = to_lower(text), .prefix = ""};
-  return {.store = to_lower(text.substr(0, slash)), .prefix = text.substr(slash + 1)};
+  if (slash == std::string::npos) return {.store = text, .prefix = ""};
+  return {.store = text.substr(0, slash), .prefix = text.substr(slash + 1)};
 }
 
 engine::ReferrerChoice referrers(const config::JobConfig& job) {

@@ -58,8 +58,8 @@ struct Rename {
 /// [[job]]
 struct JobConfig {
   std::string name;
-  std::string source;                ///< host[/prefix]
-  std::vector<std::string> targets;  ///< host[/prefix]
+  std::string source;                ///< host[/prefix], the host in lower case
+  std::vector<std::string> targets;  ///< The same.
   Selection repositories;
   TagSelection tags;
   std::vector<Rename> renames;
@@ -82,16 +82,6 @@ struct Config {
 /// "${NAME}" in a string is the environment variable NAME; an unset one is an error.
 Result<Config> load_config(const std::filesystem::path& file);
 Result<Config> parse_config(std::string_view text, const std::string& file_name);
-
-/// What is said of `host` ("host[:port]", in lower case), with the name under which it is: what is
-/// said of a host without a port is said of all of its ports. Null: nothing.
-template <class T>
-const std::pair<const std::string, T>* of_host(const std::map<std::string, T>& by_host,
-                                               const std::string& host) {
-  auto found = by_host.find(host);
-  if (found == by_host.end()) found = by_host.find(host.substr(0, host.rfind(':')));
-  return found == by_host.end() ? nullptr : &*found;
-}
 
 /// Every key that may be written, as docs/configuration.md lists them ("job.tags.latest").
 const std::vector<std::string>& config_keys();

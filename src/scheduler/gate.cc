@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/by_host.h"
 #include "scheduler/lane.h"
 
 namespace transship::scheduler {
@@ -47,9 +48,8 @@ struct Gates::State : std::enable_shared_from_this<Gates::State> {
 
   // Limits are written for "host" (any port) or "host:port"; requests say "host:port".
   HostOptions options_of(const std::string& name) const {
-    auto found = options.hosts.find(name);
-    if (found == options.hosts.end()) found = options.hosts.find(name.substr(0, name.rfind(':')));
-    return found == options.hosts.end() ? HostOptions{} : found->second;
+    const auto* found = of_host(options.hosts, name);
+    return found == nullptr ? HostOptions{} : found->second;
   }
 
   Host& host(const std::string& name) {

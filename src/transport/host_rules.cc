@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/by_host.h"
 #include "base/text.h"
 #include "transport/address.h"
 
@@ -18,9 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const HostOptions* options_of(const Options& options, const Url& url) {
-  auto at = options.hosts.find(host_port(url));
-  if (at == options.hosts.end()) at = options.hosts.find(url.host);
-  return at == options.hosts.end() ? nullptr : &at->second;
+  const auto* found = of_host(options.hosts, host_port(url));
+  return found == nullptr ? nullptr : &found->second;
 }
 
 bool listed(const std::set<std::string>& hosts, const Url& url) {

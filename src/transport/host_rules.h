@@ -27,6 +27,9 @@ bool private_redirects_allowed(const Options& options, const Url& url);
 /// Bytes a second to and from this host, each way; 0: no limit.
 std::uint64_t bandwidth_of(const Options& options, const Url& url);
 
+/// What `asked` led to is refused: an address of a kind to which it may not lead.
+Error private_address_error(const Url& asked, const Url& there, AddressKind kind);
+
 /// What TLS needs for one host.
 struct TlsMaterial {
   std::string ca_file;  ///< Empty: the system's alone.
@@ -39,9 +42,6 @@ struct TlsMaterial {
 /// Options of the host, then certs.d, then the options for every host; the latter's client
 /// certificate only when `named_by_user`. Reads small files. kInvalidArgument when a file named is
 /// not there, or a certificate in certs.d has no key.
-/// What `asked` led to is refused: an address of a kind to which it may not lead.
-Error private_address_error(const Url& asked, const Url& there, AddressKind kind);
-
 Result<TlsMaterial> tls_material(const Options& options, const Url& url, bool named_by_user);
 
 }  // namespace transship::transport

@@ -257,11 +257,15 @@ TEST(Config, ATargetWithinItsSourceIsRefusedUnlessItIsExcluded) {
   EXPECT_EQ(error_of(within("repositories = { include = [\"app/**\"] }\n")), "");
 }
 
+std::string job_between(const std::string& name, const std::string& source,
+                        const std::string& target) {
+  return "[[job]]\nname = \"" + name + "\"\nsource = \"" + source + "\"\ntargets = [\"" + target +
+         "\"]\n";
+}
+
 TEST(Config, JobsThatHandEachOtherWhatTheyWroteAreRefused) {
   const auto two = [](const std::string& there, const std::string& back) {
-    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\ntargets = [\"" + there +
-           "\"]\n[[job]]\nname = \"b\"\nsource = \"eu.example.com\"\ntargets = [\"" + back +
-           "\"]\n";
+    return job_between("a", "hub.example.com", there) + job_between("b", "eu.example.com", back);
   };
   EXPECT_ERROR(two("eu.example.com/mirror", "hub.example.com"), "jobs.toml:8:11: job.targets");
   EXPECT_ERROR(two("eu.example.com/mirror", "hub.example.com"), "nest it deeper");
@@ -273,11 +277,9 @@ TEST(Config, JobsThatHandEachOtherWhatTheyWroteAreRefused) {
 
 TEST(Config, CirclesOfThreeJobsAreRefusedToo) {
   const auto three = [](const std::string& there, const std::string& back) {
-    return "[[job]]\nname = \"a\"\nsource = \"hub.example.com\"\ntargets = [\"" + there +
-           "\"]\n[[job]]\nname = \"b\"\nsource = \"eu.example.com\"\ntargets = "
-           "[\"us.example.com\"]\n[[job]]\nname = \"c\"\nsource = \"us.example.com\"\n"
-           "targets = [\"" +
-           back + "\"]\n";
+    return job_between("a", "hub.example.com", there) +
+           job_between("b", "eu.example.com", "us.example.com") +
+           job_between("c", "us.example.com", back);
   };
   EXPECT_ERROR(three("eu.example.com/m", "hub.example.com"), "job a, then by b, which writes to");
   EXPECT_ERROR(three("eu.example.com", "hub.example.com/m"), "nest it deeper");
@@ -303,13 +305,6 @@ TEST(Config, RenamesThatTheNextPassWouldRenameAgainAreRefused) {
   EXPECT_EQ(
       error_of(renamed("app/", "app/old/", "repositories = { exclude = [\"app/old/**\"] }\n")), "");
   EXPECT_EQ(error_of(renamed("app/", "old/", "")), "");
-}
-
-TEST(Config, WhatIsSaidOfAHostIsSaidOfAllItsPorts) {
-  const std::map<std::string, int> said = {{"a.example.com", 1}, {"a.example.com:5000", 2}};
-  EXPECT_EQ(of_host(said, "a.example.com:443")->second, 1);
-  EXPECT_EQ(of_host(said, "a.example.com:5000")->second, 2);
-  EXPECT_EQ(of_host(said, "b.example.com:5000"), nullptr);
 }
 
 TEST(Config, WhatIsNeededIsAskedFor) {
