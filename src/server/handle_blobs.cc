@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "server/byte_range.h"
 #include "server/handlers.h"
 
 namespace transship::server {
@@ -16,43 +17,6 @@ namespace {
 
 Reply blob_unknown(const oci::Digest& digest) {
   return error_reply(404, "BLOB_UNKNOWN", fmt::format("no blob {}", digest.to_string()));
-}
-
-struct Span {
-  std::uint64_t first = 0, length = 0;
-};
-
-enum class RangeKind : std::uint8_t { kWhole, kPart, kImpossible };
-
-// One range of bytes (RFC 9110 14.1). What does not parse, and lists of ranges, are ignored as the
-// RFC allows: the whole blob is the answer.
-RangeKind parse_range(std::string_view header, std::uint64_t size, Span& out) {
-  constexpr std::string_view kUnit = "bytes=";
-  if (!iequals(header.substr(0, kUnit.size()), kUnit)) return RangeKind::kWhole;
-  const std::string_view spec = trim(header.substr(kUnit.size()));
-  const std::size_t dash = spec.find('-');
-  if (dash == std::string_view::npos || spec.contains(',')) return RangeKind::kWhole;
-  const auto first = parse_u64(spec.substr(0, dash));
-  const auto last = parse_u64(spec.substr(dash + 1));
-  if (dash == 0) {
-    if (!last) return RangeKind::kWhole;
-    if (*last == 0 || size == 0) return RangeKind::kImpossible;
-    out.length = std::min(*last, size);
-    out.first = size - out.length;
-    return RangeKind::kPart;
-  }
-  const bool open_end = dash + 1 == spec.size();
-  if (!first || (!last && !open_end)) return RangeKind::kWhole;
-  if (*first >= size || (last && *last < *first)) return RangeKind::kImpossible;
-  out.first = *first;
-  out.length = (last ? std::min(*last, size - 1) : size - 1) - *first + 1;
-  return RangeKind::kPart;
-}
-
-// Whether a range is asked of the blob that is here (RFC 9110 13.1.5): a strong tag is compared,
-// and a date, of which the server gives none, is never ours. Without the field any is meant.
-bool range_applies(std::string_view if_range, std::string_view etag) {
-  return if_range.empty() || trim(if_range) == etag;
 }
 
 }  // namespace
@@ -78,7 +42,7 @@ Task<Reply> get_blob(Context& context, const Request& request, const Route& rout
     reply.status = 304;
     co_return reply;
   }
-  Span span{.first = 0, .length = size};
+  ByteSpan span{.first = 0, .length = size};
   const bool asked = range_applies(request.if_range, etag);
   switch (asked ? parse_range(request.range, size, span) : RangeKind::kWhole) {
     case RangeKind::kWhole:

@@ -17,6 +17,7 @@
 #include <memory>
 #include <random>
 
+#include "base/fault_point.h"
 #include "base/text.h"
 
 namespace transship::storage {
@@ -162,7 +163,7 @@ Result<void> write_whole(int file, std::span<const std::byte> bytes, std::uint64
 }
 
 Result<void> sync_directory(int directory) {
-  if (::fsync(directory) == 0) return {};
+  if (fault_step<"directory-sync">([&] { return ::fsync(directory); }) == 0) return {};
   // Some network file systems have no fsync for directories.
   if (errno == EINVAL) return {};
   return std::unexpected(errno_error(errno, "fsync of a directory"));
@@ -198,10 +199,13 @@ enum class Existing : std::uint8_t { kReplaced, kKept };
 // Not every file system can keep what is there: it is replaced then.
 int rename_in(int directory, const std::string& from, const std::string& to, Existing existing) {
   if (existing == Existing::kKept) {
-    const int rc = ::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE);
+    const int rc = fault_step<"file-create">([&] {
+      return ::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE);
+    });
     if (rc == 0 || (errno != EINVAL && errno != ENOSYS)) return rc;
   }
-  return ::renameat(directory, from.c_str(), directory, to.c_str());
+  return fault_step<"file-replace">(
+      [&] { return ::renameat(directory, from.c_str(), directory, to.c_str()); });
 }
 
 Result<void> write_in(int directory, std::string_view name, std::string_view bytes, mode_t mode,
@@ -212,7 +216,9 @@ Result<void> write_in(int directory, std::string_view name, std::string_view byt
   if (!file) return std::unexpected(errno_error(errno, "create " + temporary));
   Leftover leftover(directory, temporary);
   TS_TRY(write_whole(file.get(), std::as_bytes(std::span(bytes))));
-  if (::fsync(file.get()) != 0) return std::unexpected(errno_error(errno, "fsync"));
+  if (fault_step<"file-sync">([&] { return ::fsync(file.get()); }) != 0) {
+    return std::unexpected(errno_error(errno, "fsync"));
+  }
   if (rename_in(directory, temporary, final_name, existing) != 0) {
     if (existing == Existing::kKept && errno == EEXIST) return {};
     return std::unexpected(errno_error(errno, "rename to " + final_name));

@@ -278,10 +278,6 @@ void Journal::put_tag(const std::string& target, const std::string& tag, const T
               {target, tag, row.digest.to_string(), row.evidence});
 }
 
-void Journal::forget_tag(const std::string& target, const std::string& tag) {
-  state_->add("DELETE FROM tag WHERE target=? AND tag=?", {target, tag});
-}
-
 Task<Result<std::optional<std::string>>> Journal::blob(std::string store, oci::Digest digest) {
   co_return co_await state_->run(
       [this, store, digest] { return state_->repository_of_blob(store, digest); });
@@ -296,6 +292,10 @@ void Journal::put_pass(const std::string& job, std::chrono::system_clock::time_p
                        bool complete, const std::string& summary) {
   state_->add("INSERT INTO pass(job, began, complete, summary) VALUES(?,?,?,?)",
               {job, seconds_text(began), complete ? "1" : "0", summary});
+  state_->add(
+      "DELETE FROM pass WHERE job=?1 AND id<=(SELECT id FROM pass WHERE job=?1"
+      " ORDER BY id DESC LIMIT 1 OFFSET 1000)",
+      {job});
 }
 
 Task<Result<std::optional<Journal::Upload>>> Journal::upload(std::string target,

@@ -44,7 +44,6 @@ class Journal {
   [[nodiscard]] Task<Result<std::map<std::string, TagRow>>> tags(std::string target,
                                                                  std::vector<std::string> names);
   void put_tag(const std::string& target, const std::string& tag, const TagRow& row);
-  void forget_tag(const std::string& target, const std::string& tag);
 
   /// A repository of `store` that was seen to hold the blob.
   [[nodiscard]] Task<Result<std::optional<std::string>>> blob(std::string store,
@@ -82,7 +81,7 @@ class Journal {
   void put_sent(const std::string& target, std::chrono::system_clock::time_point began,
                 std::uint64_t bytes, std::chrono::milliseconds took);
 
-  /// The end of a pass of a job.
+  /// The end of a pass of a job, for whoever looks back: the last 1,000 of each are kept.
   void put_pass(const std::string& job, std::chrono::system_clock::time_point began, bool complete,
                 const std::string& summary);
 

@@ -172,12 +172,12 @@ Result<void> LayoutFiles::commit_upload(const std::string& location,
       return fail(Errc::kSizeMismatch,
                   fmt::format("{} bytes arrived, its descriptor says {}", size, blob.size));
     }
-    fault_point<"layout-blob.before">();
-    if (::renameat(directory.get(), from.c_str(), directory.get(), blob.digest.hex().c_str()) !=
-        0) {
+    const std::string to = blob.digest.hex();
+    if (fault_step<"layout-blob-rename">([&] {
+          return ::renameat(directory.get(), from.c_str(), directory.get(), to.c_str());
+        }) != 0) {
       return std::unexpected(errno_error(errno, "rename"));
     }
-    fault_point<"layout-blob.after">();
     return sync_directory(directory.get());
   };
   return within(commit(), name_, "commit " + blob_label(blob.digest));

@@ -43,7 +43,9 @@ Result<void> refuse_foreign(int directory) {
 }
 
 Result<void> make_directory(int at, const char* name) {
-  if (::mkdirat(at, name, 0755) == 0) return sync_directory(at);
+  if (fault_step<"layout-mkdir">([&] { return ::mkdirat(at, name, 0755); }) == 0) {
+    return sync_directory(at);
+  }
   if (errno == EEXIST) return {};
   return std::unexpected(errno_error(errno, std::string("create ") + name));
 }

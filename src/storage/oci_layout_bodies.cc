@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/fault_point.h"
 #include "storage/body_pump.h"
 #include "storage/file_hash.h"
 #include "storage/oci_layout.h"
@@ -197,7 +198,10 @@ Task<Result<void>> OciLayout::receive(oci::UploadSession& session, const oci::De
     TS_CO_TRY(
         co_await run_there(there, take_in(files_.on(there), fd, blob.size, session.offset, body)));
   }
-  co_return co_await files_.fdatasync(fd);
+  fault_point<"layout-blob-sync.before">();
+  Result<void> synced = co_await files_.fdatasync(fd);
+  fault_point<"layout-blob-sync.after">();
+  co_return synced;
 }
 
 Task<Result<void>> OciLayout::upload(oci::UploadSession& session, const oci::Descriptor& blob,

@@ -1,7 +1,11 @@
 #include <atomic>
 #include <thread>
 
+#include "base/task_group.h"
+#include "base/worker_pool.h"
 #include "fixture.h"
+#include "server/upload_sessions.h"
+#include "support/temp_dir.h"
 
 namespace transship::server {
 namespace {
@@ -240,7 +244,7 @@ TEST_F(ServerTest, BoundsOpenSessions) {
   open_upload("a");
 }
 
-TEST_F(ServerTest, ForgetsOldSessionsButNotBusyOnes) {
+TEST_F(ServerTest, ForgetsOldSessions) {
   start();
   const std::string path = open_upload("a");
   EXPECT_EQ(ask("PATCH", path, "abc").status, 202);
@@ -250,6 +254,32 @@ TEST_F(ServerTest, ForgetsOldSessionsButNotBusyOnes) {
   while (ask("GET", path).status == 204) {
   }
   EXPECT_EQ(ask("GET", path).status, 404);
+}
+
+TEST(UploadSessions, OldOnesAreForgottenAndBusyOnesKept) {
+  const test::TempDir root;
+  const auto tree = LayoutTree::open(root.path(), false);
+  ASSERT_TRUE(tree);
+  WorkerPool pool(1);
+  const Limits limits{.session_age = std::chrono::hours(1)};
+  UploadSessions sessions(*tree, pool, limits);
+  const auto ran = run_to_end([&]() -> Task<Result<void>> {
+    TS_CO_TRY(const auto old, co_await sessions.create("a", oci::Algorithm::kSha256));
+    TS_CO_TRY(const auto busy, co_await sessions.create("a", oci::Algorithm::kSha256));
+    TS_CO_TRY(const auto fresh, co_await sessions.create("a", oci::Algorithm::kSha256));
+    const auto now = old->last_used + std::chrono::hours(2);
+    busy->busy = true;
+    fresh->last_used = now - std::chrono::minutes(1);
+    co_await sessions.expire(now);
+    EXPECT_EQ(sessions.find("a", old->id), nullptr);
+    EXPECT_EQ(sessions.find("a", busy->id), busy);
+    EXPECT_EQ(sessions.find("a", fresh->id), fresh);
+    busy->busy = false;
+    co_await sessions.expire(now);
+    EXPECT_EQ(sessions.size(), 1U);
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(ran.has_value());
 }
 
 }  // namespace

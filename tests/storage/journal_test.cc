@@ -70,11 +70,11 @@ TEST_F(JournalTest, WhatWasToldIsThereAfterItIsOpenedAgain) {
     journal->put_tag("eu/app", "v2", {.digest = kDigest, .evidence = ""});
     journal->put_blob("eu", kDigest, "app");
     flush(*journal);
-    journal->forget_tag("eu/app", "v2");  // written when it is closed
+    journal->put_tag("eu/app", "v3", {.digest = kDigest, .evidence = ""});  // as it is closed
   }
   auto journal = open(directory / "state");
-  const auto rows = tags(*journal, "eu/app", {"v1", "v2", "v3"});
-  ASSERT_EQ(rows.size(), 1U);
+  const auto rows = tags(*journal, "eu/app", {"v1", "v2", "v3", "v4"});
+  ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows.at("v1").digest, kDigest);
   EXPECT_EQ(rows.at("v1").evidence, "e");
   EXPECT_TRUE(tags(*journal, "us/app", {"v1"}).empty());
@@ -261,6 +261,27 @@ int hook_commits(sqlite3* database, char**, const sqlite3_api_routines*) {
   return SQLITE_OK;
 }
 
+TEST_F(JournalTest, TheLastThousandPassesOfEachJobAreKept) {
+  {
+    auto journal = open(directory.path());
+    journal->put_pass("other", std::chrono::system_clock::now(), true, "{}");
+    for (int i = 0; i < 1010; ++i) {
+      journal->put_pass("job", std::chrono::system_clock::now(), true, std::to_string(i));
+    }
+  }
+  auto database = Database::open((directory / "journal.db").string());
+  ASSERT_TRUE(database);
+  auto rows = Statement::prepare(
+      *database, "SELECT job, count(*), min(CAST(summary AS INTEGER)) FROM pass GROUP BY job");
+  ASSERT_TRUE(rows);
+  ASSERT_TRUE(rows->step().value());
+  EXPECT_EQ(rows->text(0), "job");
+  EXPECT_EQ(rows->text(1), "1000");
+  EXPECT_EQ(rows->text(2), "10");
+  ASSERT_TRUE(rows->step().value());
+  EXPECT_EQ(rows->text(0), "other");
+}
+
 // The crash tests end the program before and after each write: none may be without its point.
 TEST_F(JournalTest, EveryWriteHasItsFaultPoints) {
   if (!kFaultPoints) GTEST_SKIP() << "built without fault points";
@@ -272,7 +293,6 @@ TEST_F(JournalTest, EveryWriteHasItsFaultPoints) {
     auto journal = open(directory / "state");
     journal->put_tag("eu/app", "v1", {.digest = kDigest, .evidence = "e"});
     flush(*journal);
-    journal->forget_tag("eu/app", "v1");
     journal->put_blob("eu", kDigest, "app");
     journal->put_upload("eu/app", kDigest, {.location = "https://eu/up/1"}, {state_at(100)});
     flush(*journal);
