@@ -72,6 +72,11 @@ void add_network(CLI::App* app, NetworkArguments& network) {
                   "private link); can be repeated")
       ->type_name("HOST")
       ->group(group);
+  app->add_option("--token-host", network.token_hosts,
+                  "Let this token server have a registry's credentials although it is of another "
+                  "domain (a host without port); can be repeated")
+      ->type_name("HOST")
+      ->group(group);
   app->add_option("--authfile", network.auth_file,
                   "Credential file, instead of docker's and podman's")
       ->type_name("FILE")
@@ -92,6 +97,10 @@ void add_network(CLI::App* app, NetworkArguments& network) {
       ->group(group);
   add_duration(app, "--give-up-after", network.give_up_after,
                "Give up a host that only failed for so long (default 2m)")
+      ->group(group);
+  add_duration(app, "--stall-timeout", network.stall_timeout,
+               "Break a transfer whose bytes are due and do not come for so long, and go on from "
+               "where it was (default 30s)")
       ->group(group);
   add_size(app, "--memory", network.memory_bytes,
            "Bound on resident memory (default 128MiB; at least 32MiB)")

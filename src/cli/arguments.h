@@ -24,13 +24,14 @@ struct NetworkArguments {
   std::string ca, cert, key;
   std::vector<std::string> plain_http;
   std::vector<std::string> allow_private_redirects;
+  std::vector<std::string> token_hosts;
   std::string auth_file;
   std::uint64_t memory_bytes = 128ULL << 20U;
   std::uint64_t max_manifest_bytes = 4ULL << 20U;
   std::size_t max_connections = 128;
   std::size_t places = 2;       ///< Registries and layouts that the command works with.
   std::uint64_t bandwidth = 0;  ///< Each way, per host; 0: no limit.
-  std::optional<std::chrono::milliseconds> max_retry_after, give_up_after;
+  std::optional<std::chrono::milliseconds> max_retry_after, give_up_after, stall_timeout;
   std::size_t shards = 0;
 };
 

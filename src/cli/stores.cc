@@ -21,63 +21,19 @@ constexpr std::size_t kWorkers = 4;
 // What the program needs besides bodies: code, TLS, curl, journals. Measured, rounded up.
 constexpr std::uint64_t kFixedMemory = 24ULL << 20U;
 
-using Configured = std::map<std::string, config::RegistryConfig>;
-
-transport::HostOptions host_options(const config::RegistryConfig& registry) {
-  transport::HostOptions out;
-  if (registry.tls_mode == "on") out.tls = transport::TlsMode::kOn;
-  if (registry.tls_mode == "off") out.tls = transport::TlsMode::kOff;
-  out.ca_file = registry.tls_ca;
-  out.cert_file = registry.tls_cert;
-  out.key_file = registry.tls_key;
-  out.bandwidth = registry.bandwidth;
-  return out;
-}
-
-transport::Options transport_options(const NetworkArguments& arguments,
-                                     const Configured& configured) {
-  transport::Options options;
-  for (const auto& [name, registry] : configured) {
-    const std::string host = registry::api_host(name);
-    options.hosts[host] = host_options(registry);
-    if (registry.allow_private_redirects) options.allow_private_redirects.insert(host);
-  }
-  options.ca_file = arguments.ca;
-  options.cert_file = arguments.cert;
-  options.key_file = arguments.key;
-  options.certs_directories = transport::default_certs_directories();
-  for (const auto& host : arguments.plain_http) options.plain_http.insert(to_lower(host));
-  for (const auto& host : arguments.allow_private_redirects) {
-    options.allow_private_redirects.insert(registry::api_host(to_lower(host)));
-  }
-  options.max_connections = arguments.max_connections;
-  options.bandwidth = arguments.bandwidth;
-  return options;
-}
-
 // What the help promises.
 constexpr std::uint64_t kLeastMemory = 32ULL << 20U;
+// A packet that is lost may take that long.
+constexpr std::chrono::seconds kLeastStall{1};
 
 std::size_t body_budget(std::uint64_t memory) {
   return static_cast<std::size_t>(memory > 2 * kFixedMemory ? memory - kFixedMemory : memory / 2);
 }
 
-scheduler::Options gate_options(const NetworkArguments& arguments, const Configured& configured) {
-  scheduler::Options out{.max_connections = arguments.max_connections};
-  out.max_retry_after = arguments.max_retry_after.value_or(out.max_retry_after);
-  out.give_up_after = arguments.give_up_after.value_or(out.give_up_after);
-  for (const auto& [name, registry] : configured) {
-    out.hosts[registry::api_host(name)] = {.max_connections = registry.max_connections,
-                                           .max_retry_after = registry.max_retry_after,
-                                           .give_up_after = registry.give_up_after};
-  }
-  return out;
-}
-
 bool named(const std::vector<std::string>& hosts, const std::string& host) {
-  const std::string bare = host.substr(0, host.rfind(':'));
-  return std::ranges::any_of(
-      hosts, [&](const std::string& text) { return iequals(text, host) || iequals(text, bare); });
+  return std::ranges::any_of(hosts, [&](const std::string& text) {
+    return iequals(text, host) || iequals(text, without_port(host));
+  });
 }
 
 storage::OciLayoutOptions layout_options(const NetworkArguments& arguments) {
@@ -96,6 +52,9 @@ Result<void> check_network(const NetworkArguments& arguments) {
   }
   if (arguments.max_manifest_bytes == 0) {
     return fail(Errc::kInvalidArgument, "--max-manifest-size: nothing fits into 0 B");
+  }
+  if (arguments.stall_timeout && *arguments.stall_timeout < kLeastStall) {
+    return fail(Errc::kInvalidArgument, "--stall-timeout: 1s is the least");
   }
   if (arguments.cert.empty() != arguments.key.empty()) {
     return fail(Errc::kInvalidArgument, "--cert and --key belong together");
@@ -193,8 +152,12 @@ registry::Registry& Stores::registry(const std::string& host) {
   if (!slot) {
     registry::Options options;
     options.manifest_bytes = arguments_.max_manifest_bytes;
+    for (const auto& name : arguments_.token_hosts) {
+      options.trusted_realms.push_back(to_lower(name));
+    }
     if (const auto* found = of_host(configured_, host)) {
       options.profile = found->second.profile;
+      std::ranges::copy(found->second.token_hosts, std::back_inserter(options.trusted_realms));
       if (found->second.tls_mode == "on") options.tls = registry::Tls::kOn;
       if (found->second.tls_mode == "off") options.tls = registry::Tls::kOff;
     }
@@ -208,7 +171,7 @@ std::chrono::nanoseconds Stores::held_back(const std::string& host) const {
   const std::string name = registry::api_host(host);
   std::chrono::nanoseconds sum{};
   for (const auto& [key, figures] : gates_->figures()) {
-    if (key == name || key.substr(0, key.rfind(':')) == name) sum += figures.rate_limit;
+    if (key == name || without_port(key) == name) sum += figures.rate_limit;
   }
   return sum;
 }

@@ -6,6 +6,7 @@
 
 #include "base/worker_pool.h"
 #include "cli/arguments.h"
+#include "cli/network_options.h"
 #include "config/config.h"
 #include "config/docker_credentials.h"
 #include "engine/context.h"
@@ -57,7 +58,6 @@ class Stores {
   std::chrono::nanoseconds held_back(const std::string& host) const;
 
  private:
-  using Configured = std::map<std::string, config::RegistryConfig>;
   Stores(const NetworkArguments& arguments, std::unique_ptr<registry::CredentialSource> credentials,
          Configured configured);
 

@@ -76,6 +76,14 @@ RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   out.give_up_after = read_as(table, "give_up_after", &parse_duration);
   out.profile = table.string("profile").value_or("");
   out.allow_private_redirects = table.boolean("allow_private_redirects").value_or(false);
+  out.token_hosts = table.strings("token_hosts");
+  for (std::string& name : out.token_hosts) {
+    if (name.find_first_of(":/") != std::string::npos) {
+      table.complain("token_hosts",
+                     fmt::format("'{}': a host, without scheme, port and path", name));
+    }
+    name = to_lower(name);
+  }
   if (host.find('/') != std::string::npos) table.complain("", "a host, without scheme and path");
   table.finish();
   return out;
@@ -269,6 +277,7 @@ const std::vector<std::string>& config_keys() {
                                                  "registry.give_up_after",
                                                  "registry.profile",
                                                  "registry.allow_private_redirects",
+                                                 "registry.token_hosts",
                                                  "defaults.repositories",
                                                  "defaults.tags",
                                                  "defaults.platforms",

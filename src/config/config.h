@@ -35,6 +35,7 @@ struct RegistryConfig {
   std::optional<std::chrono::milliseconds> max_retry_after, give_up_after;
   std::string profile;
   bool allow_private_redirects = false;
+  std::vector<std::string> token_hosts;
 };
 
 /// Include and exclude globs; an empty include list means all.

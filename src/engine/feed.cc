@@ -12,6 +12,10 @@ namespace transship::engine {
 
 namespace {
 
+// A read that is far slower than the others is broken so often: where that does not help, the blob
+// is as slow as it is.
+constexpr std::size_t kBrokenAsSlow = 3;
+
 std::string describe(const oci::SourceRepository& source, const oci::Descriptor& blob) {
   return fmt::format("read blob {} from {}", blob.digest.short_string(), source.id().to_string());
 }
@@ -120,32 +124,44 @@ Task<Result<void>> Feed::read_on(std::uint64_t offset) {
   co_return co_await read_some(offset);
 }
 
-// Reads until nobody takes what was read; then the connection is given back.
+// Reads until nobody takes what was read, and the connection is given back; or until it is far
+// slower than the other reads, and another connection may be better.
 Task<Result<void>> Feed::read_patiently(std::uint64_t offset, bool& let_go) {
   TaskGroup reading(context_.shards.control(), TaskGroup::OnFailure::kKeepGoing);
   TaskGroup watching(context_.shards.control());
-  watching.spawn(notice_standstill(&reading, &let_go));
+  ReadPaces::One pace(traffic_.paces);
+  const Clock::time_point begun = context_.time.now();
+  watching.spawn(notice_standstill(&reading, &pace, &let_go));
   reading.spawn(read_some(offset));
   Result<void> read = co_await reading.join();
+  if (read) pace.ended(blob_.size - offset, context_.time.now() - begun);
   watching.cancel();
   (void)co_await watching.join();
   let_go = let_go && !read && read.error().code == Errc::kCancelled && !co_await cancelled();
   co_return read;
 }
 
-Task<Result<void>> Feed::notice_standstill(TaskGroup* reading, bool* let_go) {
+Task<Result<void>> Feed::notice_standstill(TaskGroup* reading, ReadPaces::One* pace, bool* let_go) {
   Standstill still;
+  std::string_view why = "nobody takes it: its connection is given back until there is room";
   while (!*let_go) {
     TS_CO_TRY(co_await context_.time.sleep_until(context_.time.now() + kUntouchedFor));
+    std::uint64_t received = 0;
+    bool blocked = false;
+    const Clock::time_point now = context_.time.now();
     co_await on_shard(shard_, [&] {
+      received = pipe_->received();
+      blocked = pipe_->blocked();
       const std::uint64_t given = pipe_->given();
-      const auto length = still.length(pipe_->blocked(), given, context_.time.now());
-      *let_go = length >= (given == 0 ? kUntouchedFor : kUnmovedFor);
+      *let_go = still.length(blocked, given, now) >= (given == 0 ? kUntouchedFor : kUnmovedFor);
     });
+    if (*let_go || !pace->starved(received, blocked, now)) continue;
+    if (!ranges_work_ || broken_as_slow_ == kBrokenAsSlow) continue;
+    ++broken_as_slow_;
+    *let_go = true;
+    why = "far slower than the other blobs: it is asked for again";
   }
-  context_.progress.note(
-      fmt::format("{}: nobody takes it: its connection is given back until there is room",
-                  describe(source_, blob_)));
+  context_.progress.note(fmt::format("{}: {}", describe(source_, blob_), why));
   reading->cancel();
   co_return Result<void>{};
 }
@@ -175,7 +191,9 @@ Task<Result<void>> Feed::read_split() {
 
 Task<Result<void>> Feed::read_whole(std::uint64_t offset) {
   if (offset > 0 && !ranges_work_) co_return co_await read_from_zero(offset);
-  Result<void> whole = co_await read({.first = offset, .length = blob_.size - offset});
+  oci::ByteRange rest{.first = offset, .length = blob_.size - offset};
+  if (offset > 0) co_await on_shard(shard_, [&] { rest.version = pipe_->version(); });
+  Result<void> whole = co_await read(std::move(rest));
   if (whole || offset == 0) co_return whole;
   // Ranges that are refused are no reason to give up: the body is read from its start.
   const Errc code = whole.error().code;

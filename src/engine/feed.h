@@ -53,7 +53,7 @@ class Feed {
   Task<Result<void>> read_on(std::uint64_t offset);
   Task<Result<void>> read_some(std::uint64_t offset);
   Task<Result<void>> read_patiently(std::uint64_t offset, bool& let_go);
-  Task<Result<void>> notice_standstill(TaskGroup* reading, bool* let_go);
+  Task<Result<void>> notice_standstill(TaskGroup* reading, ReadPaces::One* pace, bool* let_go);
   Task<Result<void>> read_split();
   Task<Result<void>> read_whole(std::uint64_t offset);
   Task<Result<void>> read(oci::ByteRange range);
@@ -77,6 +77,7 @@ class Feed {
   std::uint64_t best_ = 0;  // progress that counted last
   bool ranges_work_ = true;
   bool split_ = true;  // several ranges at once were not refused
+  std::size_t broken_as_slow_ = 0;
   std::size_t connections_ = 0;
   std::uint64_t source_bytes_ = 0;
 };

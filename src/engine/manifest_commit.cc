@@ -8,6 +8,13 @@
 namespace transship::engine {
 namespace {
 
+// A registry that says that content is missing has lost it, or never had what a mount promised:
+// each is looked at, and brought. One that has it, and says so again, may need a moment to see what
+// was pushed (protocol.md 6.2).
+constexpr std::chrono::seconds kUntilItIsSeen[] = {std::chrono::seconds(0), std::chrono::seconds(1),
+                                                   std::chrono::seconds(3),
+                                                   std::chrono::seconds(6)};
+
 std::string describe(const oci::ManifestName& name, const Delivery& delivery) {
   return fmt::format("manifest {} to {}", name.to_string(), delivery.id().to_string());
 }
@@ -86,9 +93,10 @@ Task<Result<oci::PutOutcome>> ManifestCommit::put(oci::ManifestName name, const 
     co_return oci::PutOutcome{.digest = content.manifest->digest, .subject_processed = true};
   }
   Result<oci::PutOutcome> done = co_await put_once(name, content, delivery);
-  if (!done && done.error().code == Errc::kBlobMissing) {
-    // A registry that lost or never had what a mount promised: look at each, bring it, once more.
+  for (const auto pause : kUntilItIsSeen) {
+    if (done || done.error().code != Errc::kBlobMissing) break;
     run_.context.progress.note(done.error().describe() + "; looking for what is missing");
+    TS_CO_TRY(co_await run_.context.time.sleep_until(run_.context.time.now() + pause));
     TS_CO_TRY(co_await repair(content, delivery));
     ++delivery.totals.retries;
     done = co_await put_once(name, content, delivery);

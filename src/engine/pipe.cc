@@ -6,6 +6,8 @@
 #include <bit>
 #include <cassert>
 
+#include "base/fault_point.h"
+
 namespace transship::engine {
 
 namespace {
@@ -199,6 +201,7 @@ void Pipe::restart() {
   trail_.clear();
   witness_.reset();
   hashed_ = skip_ = checkpoint_ = 0;
+  version_.clear();
   keep_all_ = size() <= options_.ring_bytes;
   state_ = State::kOpen;
   start_hash(oci::HashState::initial(blob_.digest.algorithm()));
@@ -301,6 +304,7 @@ BodySource::Read Pipe::read(Cursor& cursor, std::span<std::byte> out) {
     account();
     return {Flow::kWait, 0};
   }
+  if (cursor.offset_ + bytes == size()) fault_point<"blob-commit.before">();
   cursor.offset_ += bytes;
   cursor.given_ += bytes;
   cursor.pace_.bytes += bytes;

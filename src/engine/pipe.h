@@ -42,6 +42,7 @@ class Pipe final : public BodySink {
 
   // The source's side.
   Executor executor() const override { return executor_; }
+  void begin(std::string_view version) override { version_ = version; }
   Flow write(std::span<const std::byte> bytes) override;
   void set_waker(Waker waker) override { writer_waker_ = std::move(waker); }
   Error failure() const override;
@@ -79,6 +80,8 @@ class Pipe final : public BodySink {
   /// Bytes taken from the source, skipped and repeated ones too.
   std::uint64_t received() const { return received_; }
   bool complete() const { return written() == size(); }
+  /// What the sender of its last bytes calls this version of them; empty: nothing.
+  const std::string& version() const { return version_; }
   /// So much is always taken without waiting for anybody. From any shard.
   std::size_t sure_room() const { return ring_.slot_bytes(); }
   /// The writer waits for room.
@@ -130,6 +133,7 @@ class Pipe final : public BodySink {
   std::uint64_t start_;
   std::uint64_t checkpoint_;  // where the newest one is, or the start
   std::uint64_t received_ = 0;
+  std::string version_;
   std::uint64_t skip_ = 0;
   bool keep_all_;
   std::size_t blocked_ = 0;  // bytes that the writer could not place

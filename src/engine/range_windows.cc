@@ -28,7 +28,10 @@ RangeWindow::RangeWindow(RangeWindows& all, std::size_t connection, std::uint64_
 Executor RangeWindow::executor() const { return all_.pipe_.executor(); }
 
 void RangeWindow::begin(std::string_view version) {
-  if (all_.version_.empty()) all_.version_ = version;
+  if (all_.version_.empty()) {
+    all_.version_ = version;
+    all_.pipe_.begin(version);
+  }
   if (all_.version_ == version) return;
   failure_ =
       Error{.code = Errc::kRange,

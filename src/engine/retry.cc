@@ -23,6 +23,7 @@ Retry::Retry(const Context& context, std::string what)
 
 void Retry::reset() {
   attempts_ = 0;
+  denied_ = false;
   deadline_ = context_.time.now() + context_.options.item_deadline;
 }
 
@@ -46,11 +47,16 @@ bool Retry::corrupt(const Error& error) {
   return ++mismatches_ >= context_.options.max_mismatches;
 }
 
+// A link that has expired, or a firewall's whim: the second time it is meant.
+bool Retry::denied(const Error& error) {
+  return error.code == Errc::kDenied && std::exchange(denied_, true);
+}
+
 Task<bool> Retry::wait_after(const Error& error) {
   // A host that fails altogether is waited for by its gate, which also says when that ends.
   if (!error.host_down || attempts_ == 0) ++attempts_;
   if (!error.retryable || error.code == Errc::kCancelled) co_return false;
-  if (corrupt(error)) co_return false;
+  if (corrupt(error) || denied(error)) co_return false;
   if (attempts_ >= context_.options.max_attempts || co_await cancelled()) co_return false;
   const std::chrono::milliseconds pause = backoff(error);
   const Clock::time_point again = context_.time.now() + pause;

@@ -28,12 +28,14 @@ class Retry {
  private:
   std::chrono::milliseconds backoff(const Error& error);
   bool corrupt(const Error& error);
+  bool denied(const Error& error);
 
   const Context& context_;
   std::string what_;
   std::size_t attempts_ = 0;
   std::size_t mismatches_ = 0;
   std::string mismatch_;  ///< The last one: other wrong bytes were spoiled on the way.
+  bool denied_ = false;
   Clock::time_point deadline_;
   std::unique_ptr<std::mt19937_64> random_;  ///< Made at the first wait: most steps have none.
 };

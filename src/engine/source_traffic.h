@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/range_plan.h"
+#include "engine/read_paces.h"
 
 namespace transship::engine {
 
@@ -10,6 +11,7 @@ struct SourceTraffic {
   explicit SourceTraffic(std::size_t most_connections) : plan(most_connections) {}
 
   RangePlan plan;
+  ReadPaces paces;
   std::size_t open = 0;        ///< Connections that read blobs, or are about to.
   std::size_t flowing = 0;     ///< Those of them that have given bytes.
   std::uint64_t received = 0;  ///< By big blobs: those that may be read in ranges.

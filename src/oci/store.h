@@ -38,8 +38,9 @@ struct ByteRange {
   /// An answer that is not this range alone is refused (kRange) before its first byte: a store that
   /// cannot start at `first` would send all that lies before.
   bool exact = false;
-  /// With `exact`: what an earlier answer called the content (`BodySink::begin`). A store that has
-  /// another version by now refuses (kRange). Empty: any.
+  /// What an earlier answer called the content (`BodySink::begin`). A store that has another
+  /// version by now sends all of that, of which the sink gets what lies at `first` and behind; with
+  /// `exact` it refuses (kRange). Empty: any.
   std::string version{};
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/by_host.h"
 #include "base/event.h"
 #include "base/text.h"
 #include "registry/error_body.h"
@@ -19,13 +20,6 @@ constexpr std::size_t kMaxSlots = 4096;
 // A refusal is shared with everybody who asks for the same within this time: a wrong password must
 // not be tried a thousand times.
 constexpr std::chrono::seconds kRefusalMemory{30};
-
-// "host" of "host:port"; an IPv6 literal keeps its brackets.
-std::string host_name(const std::string& authority) {
-  const auto colon = authority.rfind(':');
-  const bool port = colon != std::string::npos && authority.find(']', colon) == std::string::npos;
-  return authority.substr(0, port ? colon : std::string::npos);
-}
 
 }  // namespace
 
@@ -206,7 +200,7 @@ Task<Result<Token>> Authenticator::fetch(const Need& need, const ScopeSet& scope
 
 Task<Result<Token>> Authenticator::ask_issuer(const Need& need, const ScopeSet& scopes,
                                               const std::optional<Credential>& who) {
-  const RealmPolicy policy{.registry_host = host_name(host_),
+  const RealmPolicy policy{.registry_host = std::string(without_port(host_)),
                            .registry_plain = plain_,
                            .has_credentials = who.has_value(),
                            .trusted = options_.trusted_realms};

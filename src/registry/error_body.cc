@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <charconv>
 
 #include "base/text.h"
 #include "transport/retry_after.h"
@@ -50,13 +54,11 @@ Verdict judge_400(const Response& response, const std::vector<ErrorEntry>& entri
   }
   // The content was damaged on its way: once more from the source.
   if (has_code(entries, "DIGEST_INVALID")) return {Errc::kDigestMismatch, true};
-  if (has_code(entries, "BLOB_UPLOAD_INVALID")) return {Errc::kUploadUnknown, true};
   if (has_code(entries, "TAG_INVALID") || has_code(entries, "TAG_IMMUTABLE")) {
     return {says(entries, "immutable") ? Errc::kConflict : Errc::kHttp};
   }
   if (says(entries, "immutable")) return {Errc::kConflict};
   if (has_code(entries, "UNSUPPORTED")) return {Errc::kUnsupported};
-  if (has_code(entries, "TOOMANYREQUESTS")) return {Errc::kRateLimited, true};
   // S3 behind a registry: an upload that fell asleep.
   if (response.body.contains("<Code>RequestTimeout</Code>")) return {Errc::kTimeout, true};
   return {Errc::kHttp};
@@ -83,7 +85,28 @@ Verdict judge_405(const Response& response, const std::vector<ErrorEntry>& entri
   return {Errc::kUnsupported};
 }
 
+// Codes that tell more than the status that they come with (protocol.md 6.2).
+std::optional<Verdict> judge_codes(int status, const std::vector<ErrorEntry>& entries) {
+  // 404 with UNKNOWN: registry.redhat.io and Harbor say "not found" so. 409 and 416 have an answer
+  // of their own for a session that stands elsewhere.
+  constexpr int kOthers[] = {401, 404, 409, 416, 501, 507};
+  if (std::ranges::find(kOthers, status) != std::end(kOthers)) return std::nullopt;
+  if (has_code(entries, "TOOMANYREQUESTS")) return Verdict{Errc::kRateLimited, true};
+  if (has_code(entries, "UNAVAILABLE") || has_code(entries, "UNKNOWN")) {
+    return Verdict{Errc::kUnavailable, true};
+  }
+  if (has_code(entries, "BLOB_UPLOAD_INVALID")) return Verdict{Errc::kUploadUnknown, true};
+  return std::nullopt;
+}
+
+// A page in place of a registry's answer: something before the registry, which may think better of
+// it. Whoever retries does so once (engine's Retry).
+bool from_a_firewall(const Response& response, const std::vector<ErrorEntry>& entries) {
+  return entries.empty() && !response.body.empty();
+}
+
 Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) {
+  if (const auto verdict = judge_codes(response.status, entries)) return *verdict;
   switch (response.status) {
     case 400:
       return judge_400(response, entries);
@@ -91,7 +114,7 @@ Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) 
       return {Errc::kUnauthorized};
     case 403:
       // A signed link to storage that has expired: the registry gives a new one.
-      return {Errc::kDenied, response.redirected};
+      return {Errc::kDenied, response.redirected || from_a_firewall(response, entries)};
     case 404:
       return judge_404(entries);
     case 405:
@@ -111,6 +134,8 @@ Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) 
       return {Errc::kRange};
     case 429:
       return {Errc::kRateLimited, true};
+    case 507:
+      return {Errc::kNoSpace};
     case 408:
     case 425:
     case 499:
@@ -124,15 +149,38 @@ Verdict judge(const Response& response, const std::vector<ErrorEntry>& entries) 
       break;
   }
   if (response.status >= 520 && response.status <= 524) return {Errc::kUnavailable, true};
-  if (has_code(entries, "UNAVAILABLE") || has_code(entries, "TOOMANYREQUESTS")) {
-    return {Errc::kUnavailable, true};
-  }
   return {Errc::kHttp};
+}
+
+// GHCR says in words for how long: "retry-after: 880.092µs, allowed: 44000/minute". Hardly ever
+// more than a moment, after which it refuses again: a second at least.
+std::optional<std::chrono::milliseconds> wait_in_words(const std::vector<ErrorEntry>& entries) {
+  constexpr std::string_view kMark = "retry-after:";
+  constexpr std::chrono::milliseconds kLeast{1000};
+  constexpr double kMost = 86'400;
+  for (const ErrorEntry& entry : entries) {
+    const std::string said = to_lower(entry.message);
+    const std::size_t at = said.find(kMark);
+    if (at == std::string::npos) continue;
+    const std::string_view text = trim(std::string_view(said).substr(at + kMark.size()));
+    double number = 0;
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (bad != std::errc{} || !(number >= 0)) continue;
+    const std::string_view unit = trim(std::string_view(end, text.data() + text.size()));
+    const bool in_seconds = unit.empty() || unit.starts_with('s') || unit.starts_with(',');
+    if (!in_seconds) return kLeast;  // ns, us and ms: a moment.
+    const auto seconds = std::chrono::duration<double>(std::min(number, kMost));
+    return std::max(kLeast, std::chrono::ceil<std::chrono::milliseconds>(seconds));
+  }
+  return std::nullopt;
 }
 
 // What the reader can do where the status alone tells it.
 std::string_view hint_of(const Verdict& verdict, const Response& response,
                          const std::vector<ErrorEntry>& entries) {
+  if (verdict.code == Errc::kDenied && from_a_firewall(response, entries)) {
+    return "this is no registry's answer: a firewall or a proxy before it may have refused it";
+  }
   if (verdict.code == Errc::kDenied && !response.redirected) {
     return "the user may not do this here: see transship login, or ask for the right";
   }
@@ -144,6 +192,7 @@ std::string_view hint_of(const Verdict& verdict, const Response& response,
       !has_code(entries, "BLOB_UNKNOWN")) {
     return "check the name; some registries say so where the right to see it is missing";
   }
+  if (verdict.code == Errc::kNoSpace) return "make room at the registry, then run again";
   if (response.status == 405) return "is this a registry, and is it not read-only?";
   if (verdict.code == Errc::kRateLimited) return "try later, or log in for a higher limit";
   return "";
@@ -207,6 +256,8 @@ Error http_error(const Response& response, std::chrono::system_clock::time_point
   }
   if (const auto header = response.headers.find("Retry-After")) {
     error.retry_after = transport::parse_retry_after(*header, wall);
+  } else if (verdict.code == Errc::kRateLimited) {
+    error.retry_after = wait_in_words(entries);
   }
   if (response.retry_wait) error.retry_after = response.retry_wait;
   error.host_down = response.host_down;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/by_host.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "registry/body_filters.h"
@@ -20,14 +21,6 @@ namespace {
 bool answers_other_scheme(const Response& response) {
   return response.status == 400 && (response.body.contains("HTTP request to an HTTPS server") ||
                                     response.body.contains("plain HTTP request was sent to HTTPS"));
-}
-
-std::string_view without_port(std::string_view authority) {
-  const auto colon = authority.rfind(':');
-  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) {
-    return authority;
-  }
-  return authority.substr(0, colon);
 }
 
 }  // namespace
@@ -100,6 +93,11 @@ Error Host::error(const Response& response, std::string_view action) const {
 
 bool Host::own(const Call& call) const { return !call.url || call.url->same_origin(url("/")); }
 
+// Registries behind a proxy that do not know their own name send an upload to "registry:5000".
+bool Host::led_nowhere(const Error& error, const Call& call) const {
+  return !own(call) && (error.code == Errc::kResolve || error.code == Errc::kConnect);
+}
+
 void Host::count(const Call& call, std::uint64_t oci::RequestCounts::* kind, std::uint64_t n) {
   counts_.*kind += n;
   if (call.counts != nullptr) call.counts->*kind += n;
@@ -125,6 +123,7 @@ Request Host::make_request(Call& call, transport::Authorization* right) const {
   if (call.on_head) request.on_head = call.on_head;
   request.max_body = call.max_body;
   request.expected_bytes = call.expected_bytes;
+  request.settle_bytes = call.settle_bytes;
   request.first_byte_timeout = call.first_byte_timeout.value_or(options_.metadata_timeout);
   // A body that streams cannot be sent to a second place.
   request.follow_redirects = call.source == nullptr;
@@ -136,7 +135,14 @@ Task<Result<Response>> Host::send(Call call) {
   // would otherwise run into at once. A blob does not hold the others up.
   while (contact_ == Contact::kTrying) TS_CO_TRY(co_await contacted_->wait());
   if (contact_ == Contact::kMade || call.sink != nullptr || call.url) {
-    co_return co_await authorized(call);
+    Result<Response> sent = co_await authorized(call);
+    if (!sent && led_nowhere(sent.error(), call)) {
+      sent.error().hint = fmt::format(
+          "{} names this address for its uploads, and it cannot be reached from here: is its "
+          "external URL set right?",
+          name_);
+    }
+    co_return sent;
   }
   co_return co_await first_contact(call);
 }

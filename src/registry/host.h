@@ -34,6 +34,7 @@ struct Call {
   std::function<Result<void>(const transport::Response&)> on_head;  ///< Runs on the sink's shard.
   std::uint64_t max_body = 64ULL << 10U;
   std::uint64_t expected_bytes = 0;
+  std::uint64_t settle_bytes = 0;
   std::optional<std::chrono::milliseconds> first_byte_timeout;
 
   ScopeSet scopes;
@@ -87,6 +88,7 @@ class Host {
   Task<Result<transport::Response>> once(Call& call, transport::Authorization* right);
   Task<Result<transport::Response>> probe_schemes(Call& call, transport::Authorization* right);
   transport::Request make_request(Call& call, transport::Authorization* right) const;
+  bool led_nowhere(const Error& error, const Call& call) const;
   bool own(const Call& call) const;
   void count(const Call& call, std::uint64_t oci::RequestCounts::* kind, std::uint64_t n);
 

@@ -72,6 +72,10 @@ std::string_view registrable(std::string_view host) {
   return host.substr(at + 1);
 }
 
+bool is_trusted(std::string_view realm_host, const RealmPolicy& policy) {
+  return std::ranges::find(policy.trusted, realm_host) != policy.trusted.end();
+}
+
 bool may_have_credentials(std::string_view realm_host, const RealmPolicy& policy) {
   const std::string_view registry = policy.registry_host;
   if (realm_host == registry || same_registrable_domain(realm_host, registry)) return true;
@@ -79,7 +83,14 @@ bool may_have_credentials(std::string_view realm_host, const RealmPolicy& policy
   for (const auto& [from, to] : kKnownRealms) {
     if (registry == from && realm_host == to) return true;
   }
-  return std::ranges::find(policy.trusted, realm_host) != policy.trusted.end();
+  return is_trusted(realm_host, policy);
+}
+
+std::string how_to_trust(const transport::Url& realm, const RealmPolicy& policy) {
+  return fmt::format(
+      "if it is the registry's own, allow it: --token-host {}, or token_hosts of "
+      "registry.\"{}\"",
+      realm.host, policy.registry_host);
 }
 
 }  // namespace
@@ -121,20 +132,20 @@ Result<transport::Url> check_realm(std::string_view realm, const RealmPolicy& po
             .with_hint("tokens are only asked for over https: the registry's realm must say so"));
   }
   if (is_private_host(url.host) && !is_private_host(policy.registry_host) &&
-      std::ranges::find(policy.trusted, url.host) == policy.trusted.end()) {
+      !is_trusted(url.host, policy)) {
     return std::unexpected(
         Error{.code = Errc::kUntrusted,
               .message = fmt::format("the challenge of a public registry names a token server on a "
                                      "private address: {}",
                                      shown)}
-            .with_hint("the registry's realm must be on its own host or domain"));
+            .with_hint(how_to_trust(url, policy)));
   }
   if (policy.has_credentials && !may_have_credentials(url.host, policy)) {
     return std::unexpected(
         Error{.code = Errc::kUntrusted,
               .message = fmt::format("credentials for {} are not sent to the token server {}",
                                      policy.registry_host, shown)}
-            .with_hint("the registry's realm must be on its own host or domain"));
+            .with_hint(how_to_trust(url, policy)));
   }
   return parsed;
 }

@@ -80,6 +80,7 @@ Task<Result<void>> Repository::post_whole(oci::UploadSession& session, const oci
   post.headers.set("Content-Type", "application/octet-stream");
   post.body = bytes;
   post.first_byte_timeout = host_.options().commit_timeout;
+  post.settle_bytes = blob.size;
   Result<Response> sent = co_await host_.send(std::move(post));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));
   if (sent->status == 201) {

@@ -57,6 +57,7 @@ Task<Result<void>> Repository::put_rest(oci::UploadSession& session, const oci::
     put.channel = transport::Channel::kBlob;
   }
   put.first_byte_timeout = host_.options().commit_timeout;
+  put.settle_bytes = blob.size;
   const std::uint64_t size = blob.size;
   Result<Response> sent = co_await host_.send(std::move(put));
   if (!sent) co_return std::unexpected(std::move(sent).error().within(what));

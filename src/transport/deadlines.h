@@ -20,24 +20,40 @@ struct TransferProgress {
   std::uint64_t received = 0;
 };
 
-/// The clocks of one transfer (design 8): to the head of the answer, and for bytes that are due and
-/// do not come. Pure: samples and time come from the caller, once a tick.
+struct DeadlineLimits {
+  std::chrono::milliseconds first_byte{60'000};  ///< From the end of the request to the head.
+  std::chrono::milliseconds stall{30'000};       ///< Without a byte, while bytes are due.
+  /// Bytes a second below which a body only trickles. Each span of twice `stall` is judged by
+  /// itself; 0: as slow as it likes.
+  std::uint64_t least_rate = 0;
+};
+
+/// What of a transfer is too late.
+enum class Overdue : std::uint8_t { kHead, kByte, kRate };
+
+/// The clocks of one transfer (design 8): to the head of the answer, for bytes that are due and do
+/// not come, and for those that come one by one. Pure: samples and time come from the caller, once
+/// a tick.
 class Deadlines {
  public:
-  Deadlines(std::chrono::milliseconds first_byte, std::chrono::milliseconds stall);
+  explicit Deadlines(DeadlineLimits limits) : limits_(limits) {}
 
-  /// kTimeout or kStalled once a limit has passed.
-  std::optional<Errc> check(const TransferProgress& progress, Clock::time_point now);
+  /// What is too late, once a limit has passed.
+  std::optional<Overdue> check(const TransferProgress& progress, Clock::time_point now);
+  const DeadlineLimits& limits() const { return limits_; }
+  /// Over which the rate is judged.
+  std::chrono::milliseconds span() const { return 2 * limits_.stall; }
 
  private:
-  bool moved(const TransferProgress& progress);
+  bool trickles(bool paused, Clock::time_point now);
 
-  std::chrono::milliseconds first_byte_;
-  std::chrono::milliseconds stall_;
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
+  DeadlineLimits limits_;
+  std::uint64_t moved_ = 0;
   std::optional<Clock::time_point> waiting_since_;  ///< For the head.
   std::optional<Clock::time_point> still_since_;    ///< No byte since.
+  std::optional<Clock::time_point> looked_at_;
+  Clock::duration due_{};     ///< How long bytes were due in this span...
+  std::uint64_t before_ = 0;  ///< ...and what had moved when it began.
 };
 
 }  // namespace transship::transport

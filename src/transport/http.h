@@ -95,6 +95,9 @@ struct Request {
   /// GET and HEAD, and 307/308 of a body that can be sent again, up to 10 hops. The Authorization
   /// header is dropped when scheme, host or port change.
   bool follow_redirects = true;
+  /// Bytes that the peer may have to copy or hash before it answers, those sent earlier too: it has
+  /// longer for them (Options::upload_settle_rate). Those of this body are counted anyway.
+  std::uint64_t settle_bytes = 0;
   std::chrono::milliseconds first_byte_timeout{60'000};
 };
 

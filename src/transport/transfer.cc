@@ -20,13 +20,39 @@ namespace {
 constexpr std::size_t kMaxIgnoredBody = 64ULL << 10U;
 constexpr std::uint64_t kTellEvery = 1ULL << 20U;
 
-std::chrono::milliseconds head_limit(const Request& request, const Options& options) {
+// A large body may be one of many that share a thin line; what is small, or kept in memory, holds
+// its reader up for as long as it comes.
+constexpr std::uint64_t kLargeBody = 1ULL << 20U;
+constexpr std::uint64_t kLeastRateOfLarge = 100;
+constexpr std::uint64_t kLeastRateOfSmall = 1000;
+
+DeadlineLimits limits_of(const Request& request, const Options& options) {
   const auto base = request.first_byte_timeout == Request{}.first_byte_timeout
                         ? options.first_byte_timeout
                         : request.first_byte_timeout;
-  if (request.source == nullptr) return base;
-  return base + std::chrono::milliseconds(request.content_length * 1000 /
-                                          std::max<std::uint64_t>(options.upload_settle_rate, 1));
+  const std::uint64_t settles =
+      std::max(request.source == nullptr ? 0 : request.content_length, request.settle_bytes);
+  const std::chrono::milliseconds settling(settles * 1000 /
+                                           std::max<std::uint64_t>(options.upload_settle_rate, 1));
+  const bool large = std::max(request.content_length, request.expected_bytes) > kLargeBody;
+  return {.first_byte = base + settling,
+          .stall = options.stall_timeout,
+          .least_rate = large ? kLeastRateOfLarge : kLeastRateOfSmall};
+}
+
+std::string describe(Overdue late, const Deadlines& deadlines) {
+  const auto seconds = [](auto limit) { return std::chrono::duration<double>(limit).count(); };
+  const DeadlineLimits& limits = deadlines.limits();
+  switch (late) {
+    case Overdue::kHead:
+      return fmt::format("no answer within {} s", seconds(limits.first_byte));
+    case Overdue::kByte:
+      return fmt::format("no byte for {} s", seconds(limits.stall));
+    case Overdue::kRate:
+      return fmt::format("fewer than {} bytes a second for {} s", limits.least_rate,
+                         seconds(deadlines.span()));
+  }
+  return "";
 }
 
 bool is_redirect(int status) {
@@ -47,7 +73,7 @@ Transfer::Transfer(TransferSpec spec, const Options& options,
     : spec_(std::move(spec)),
       options_(options),
       done_(std::move(done)),
-      deadlines_(head_limit(*spec_.request, options), options.stall_timeout) {}
+      deadlines_(limits_of(*spec_.request, options)) {}
 
 Transfer::~Transfer() { curl_slist_free_all(static_cast<curl_slist*>(header_list_)); }
 
@@ -251,15 +277,12 @@ TransferProgress Transfer::sample() const {
 }
 
 std::optional<Error> Transfer::overdue(Clock::time_point now) {
-  const auto code = deadlines_.check(sample(), now);
-  if (!code) return std::nullopt;
+  const auto late = deadlines_.check(sample(), now);
+  if (!late) return std::nullopt;
   overdue_ = true;
-  const auto seconds = [](auto limit) { return std::chrono::duration<double>(limit).count(); };
-  const std::string why =
-      *code == Errc::kTimeout
-          ? fmt::format("no answer within {} s", seconds(head_limit(*spec_.request, options_)))
-          : fmt::format("no byte for {} s", seconds(options_.stall_timeout));
-  return Error{.code = *code, .message = fmt::format("{}: {}", what(), why), .retryable = true};
+  return Error{.code = *late == Overdue::kHead ? Errc::kTimeout : Errc::kStalled,
+               .message = fmt::format("{}: {}", what(), describe(*late, deadlines_)),
+               .retryable = true};
 }
 
 // ---- the end

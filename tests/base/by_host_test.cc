@@ -12,5 +12,15 @@ TEST(ByHost, WhatIsSaidOfAHostIsSaidOfAllItsPorts) {
   EXPECT_EQ(of_host(said, "b.example.com:5000"), nullptr);
 }
 
+TEST(ByHost, AnAddressInBracketsKeepsItsColons) {
+  EXPECT_EQ(without_port("[::1]:5000"), "[::1]");
+  EXPECT_EQ(without_port("[::1]"), "[::1]");
+  EXPECT_EQ(without_port("a.example.com:443"), "a.example.com");
+  EXPECT_EQ(without_port("a.example.com"), "a.example.com");
+  const std::map<std::string, int> said = {{"[::1]", 1}};
+  EXPECT_EQ(of_host(said, "[::1]:5000")->second, 1);
+  EXPECT_EQ(of_host(said, "[::2]"), nullptr);
+}
+
 }  // namespace
 }  // namespace transship

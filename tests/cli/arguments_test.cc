@@ -19,15 +19,17 @@ std::variant<Arguments, int> parse(std::initializer_list<const char*> words) {
 }
 
 TEST(ArgumentsTest, CopyTakesOneSourceAndManyTargets) {
-  const auto parsed = parse({"copy", "a.example.com/x:1", "b.example.com/x:1", "oci:/tmp/l:1",
-                             "--memory", "64MiB", "--bandwidth", "10MiB/s", "--give-up-after",
-                             "30s", "--dry-run", "--platform", "linux/amd64"});
+  const auto parsed =
+      parse({"copy", "a.example.com/x:1", "b.example.com/x:1", "oci:/tmp/l:1", "--memory", "64MiB",
+             "--bandwidth", "10MiB/s", "--give-up-after", "30s", "--stall-timeout", "5s",
+             "--dry-run", "--platform", "linux/amd64"});
   const auto& copy = std::get<CopyArguments>(std::get<Arguments>(parsed).command);
   EXPECT_EQ(copy.source, "a.example.com/x:1");
   EXPECT_EQ(copy.targets, (std::vector<std::string>{"b.example.com/x:1", "oci:/tmp/l:1"}));
   EXPECT_EQ(copy.network.memory_bytes, 64ULL << 20U);
   EXPECT_EQ(copy.network.bandwidth, 10ULL << 20U);
   EXPECT_EQ(copy.network.give_up_after, std::chrono::seconds(30));
+  EXPECT_EQ(copy.network.stall_timeout, std::chrono::seconds(5));
   EXPECT_EQ(copy.platforms, std::vector<std::string>{"linux/amd64"});
   EXPECT_TRUE(copy.dry_run);
 }

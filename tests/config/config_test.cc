@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -52,6 +53,7 @@ max_retry_after = "90s"
 give_up_after = "5m"
 profile = "harbor"
 allow_private_redirects = true
+token_hosts = ["SSO.example.net"]
 
 [[job]]
 name = "production"
@@ -78,6 +80,7 @@ pinned = ["app/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b
   EXPECT_EQ(hub.give_up_after, std::chrono::minutes(5));
   EXPECT_EQ(hub.profile, "harbor");
   EXPECT_TRUE(hub.allow_private_redirects);
+  EXPECT_EQ(hub.token_hosts, std::vector<std::string>{"sso.example.net"});
   const JobConfig& one = config->jobs.at(0);
   EXPECT_EQ(one.source, "hub.example.com:5000/team");
   EXPECT_EQ(one.targets.size(), 2U);
@@ -102,6 +105,14 @@ TEST(Config, BandwidthsAndTimesSayHowTheyAreWritten) {
   EXPECT_ERROR(registry("bandwidth = 5"), "bandwidth");
   EXPECT_ERROR(registry("give_up_after = \"2\""), "write 90s, 15m or 8h");
   EXPECT_ERROR(registry("max_retry_after = \"-1s\""), "write 90s, 15m or 8h");
+}
+
+TEST(Config, ATokenHostIsAHostAlone) {
+  for (const char* name : {"https://sso.example.net", "sso.example.net:443"}) {
+    EXPECT_ERROR(
+        fmt::format("[registry.\"hub.example.com\"]\ntoken_hosts = [\"{}\"]\n", name) + job(""),
+        "a host, without scheme, port and path");
+  }
 }
 
 TEST(Config, DefaultsAreThoseOfTheDocumentation) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "e2e/bad_registry.h"
 #include "e2e/worlds.h"
 #include "support/token_issuer.h"
 
@@ -218,6 +219,44 @@ class Login : public ::testing::Test {
   Home home_;
   std::unique_ptr<Served> served_;
 };
+
+// A token server of another domain gets a registry's credentials where the user says that it is its
+// own: by flag, or by key.
+TEST(TokenHosts, GetCredentialsWithLeaveAlone) {
+  const BadRegistry source({}, [](const Asked&) -> std::optional<std::string> {
+    return BadRegistry::answer(
+        "401 Unauthorized",
+        "WWW-Authenticate: Bearer realm=\"https://sso.invalid/token\",service=\"x\"\r\n");
+  });
+  const Home home;
+  home.store_login(source.host(), "robot", "secret");
+  const std::vector<std::string> inspect = {"inspect", source.host() + "/app:1.0"};
+  const Outcome refused = transship(inspect, home);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("are not sent to the token server https://sso.invalid"));
+  EXPECT_THAT(refused.err, HasSubstr("--token-host sso.invalid"));
+
+  std::vector<std::string> with_leave = inspect;
+  with_leave.insert(with_leave.end(), {"--token-host", "SSO.invalid"});
+  const Outcome asked = transship(with_leave, home);
+  EXPECT_EQ(asked.code, 1);
+  EXPECT_THAT(asked.err, Not(HasSubstr("are not sent")));
+  EXPECT_THAT(asked.err, HasSubstr("sso.invalid"));  // Which nobody can resolve.
+
+  const TempDir files;
+  const auto plan = [&](const std::string& key) {
+    const std::string file = files.write(
+        "jobs.toml", fmt::format("[registry.\"{0}\"]\n{1}\n[[job]]\nname = \"j\"\nsource = "
+                                 "\"{0}\"\ntargets = [\"{0}/to\"]\nrepositories = {{ include = "
+                                 "[\"app\"] }}\n",
+                                 source.host(), key));
+    const Outcome done = transship({"plan", "-c", file}, home);
+    EXPECT_EQ(done.code, 1) << shown(done);
+    return done.out + done.err;
+  };
+  EXPECT_THAT(plan(""), HasSubstr("are not sent"));
+  EXPECT_THAT(plan("token_hosts = [\"sso.invalid\"]"), Not(HasSubstr("are not sent")));
+}
 
 TEST_F(Login, IsCheckedBeforeItIsStored) {
   const auto wrong = login("nonsense");

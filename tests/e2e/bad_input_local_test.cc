@@ -441,7 +441,9 @@ TEST(BadDisk, AFullDiskUnderServe) {
   const Outcome full = transship(
       {"copy", source.host() + "/app:1.0", host + "/app:1.0", "--plain-http", source.host()});
   EXPECT_EQ(full.code, 1) << shown(full);
-  EXPECT_THAT(full.err, HasSubstr("HTTP 5"));
+  EXPECT_THAT(full.err, HasSubstr("HTTP 507 UNKNOWN: the registry's disk is full"));
+  EXPECT_THAT(full.err, HasSubstr("make room at the registry"));
+  EXPECT_LT(full.took, std::chrono::seconds(10)) << "a full disk is not asked again and again";
   EXPECT_NE(transship({"inspect", host + "/app:1.0"}).code, 0);
   // What fits is still taken.
   BadRegistry small(test::make_image({.layers = 1, .layer_bytes = 1000, .seed = 2}));

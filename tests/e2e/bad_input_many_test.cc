@@ -117,12 +117,12 @@ TEST_F(ManyReferrers, TenThousandOfOneManifestArriveWithinTheMemoryBudget) {
   const std::vector<std::string> copy = {"copy", source.host() + "/app:1.0",
                                          target.host() + "/app:1.0"};
   const Measured first = measure(copy, std::chrono::seconds(120));
-  EXPECT_EQ(first.code, 0) << first.printed;
+  EXPECT_EQ(first.code, 0) << first.printed();
   EXPECT_EQ(count_listed(target, subject.digest), pages * kEach);
   EXPECT_TRUE(has_tag(target.http(), "app", "1.0"));
   const auto pushed = target.log().count("manifest PUT");
   const Measured again = measure(copy, std::chrono::seconds(120));
-  EXPECT_EQ(again.code, 0) << again.printed;
+  EXPECT_EQ(again.code, 0) << again.printed();
   EXPECT_EQ(target.log().count("manifest PUT"), pushed) << "nothing is new";
   if (shadow_memory()) return;
   std::printf("resident peak: %zu KiB, again %zu KiB\n", first.peak / 1024, again.peak / 1024);

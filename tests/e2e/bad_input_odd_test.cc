@@ -203,6 +203,19 @@ TEST(OddLocations, ElsewhereGetsNoCredentials) {
   EXPECT_THAT(shown(outcome), Not(HasSubstr("canary")));
 }
 
+// A registry behind a proxy that does not know under which name it is reached.
+TEST(OddLocations, ANameOfTheRegistrysOwnNetworkIsExplained) {
+  BadRegistry source(test::make_image({}));
+  BadRegistry target({}, at("/blobs/uploads/", [](const Asked&) -> Answer {
+                       return BadRegistry::answer(
+                           "202 Accepted", "Location: http://registry.invalid:5000/v2/x/1\r\n");
+                     }));
+  const Outcome outcome = copy(source, target, Home(), {"--plain-http", "registry.invalid:5000"});
+  EXPECT_EQ(outcome.code, 1) << shown(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("registry.invalid"));
+  EXPECT_THAT(outcome.err, HasSubstr(target.host() + " names this address for its uploads"));
+}
+
 // Where the target has the tag, the source is only asked by HEAD, whose answer says no reason.
 TEST(BadSources, WhatIsMissingIsToldApartByHeadToo) {
   for (const std::string code : {"NAME_UNKNOWN", "MANIFEST_UNKNOWN"}) {

@@ -70,6 +70,10 @@ class Served final : public RealRegistry {
   std::unique_ptr<Process> process_;
 };
 
+/// Before a program: it may hold 256 descriptors. The hard limit too, so that it cannot raise it.
+inline const std::vector<std::string> kFewDescriptors = {"/bin/sh", "-c",
+                                                         "ulimit -n 256; exec \"$@\"", "sh"};
+
 /// Another tool, by name; the test is skipped where it is not installed (see TS_NEED).
 Outcome tool(const std::string& name, const std::vector<std::string>& arguments,
              const Home& home = {});

@@ -21,7 +21,7 @@ constexpr std::uint64_t kDefaultMemory = 128 * kMiB;
 constexpr const char* kManifestType = "application/vnd.oci.image.manifest.v1+json";
 
 void expect_below_the_default(const Measured& measured) {
-  EXPECT_EQ(measured.code, 0) << measured.printed;
+  EXPECT_EQ(measured.code, 0) << measured.printed();
   EXPECT_GT(measured.peak, kMiB) << "nothing was measured";
   EXPECT_LT(measured.peak, kDefaultMemory);
   const double mib = static_cast<double>(measured.peak) / static_cast<double>(kMiB);

@@ -40,13 +40,16 @@ inline std::optional<std::uint64_t> resident_peak(pid_t pid) {
 struct Measured {
   int code = -1;
   std::uint64_t peak = 0;  ///< As of some 5 ms before the end.
-  std::string printed;
+  std::string out, err;
+
+  std::string printed() const { return out + err; }
 };
 
 inline Measured measure(const std::vector<std::string>& arguments, std::chrono::seconds limit,
-                        const Home& home = {}) {
+                        const Home& home = {}, std::vector<std::string> through = {}) {
   const TempDir files;
-  std::vector<std::string> argv = {program()};
+  std::vector<std::string> argv = std::move(through);
+  argv.push_back(program());
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const auto end = std::chrono::steady_clock::now() + limit;
   Process process({.argv = std::move(argv),
@@ -61,7 +64,8 @@ inline Measured measure(const std::vector<std::string>& arguments, std::chrono::
     code = process.wait(std::chrono::milliseconds(5));
   }
   out.code = code.value_or(-1);
-  out.printed = files.read("out") + files.read("err");
+  out.out = files.read("out");
+  out.err = files.read("err");
   return out;
 }
 

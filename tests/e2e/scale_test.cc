@@ -24,7 +24,7 @@ class ScaleTest : public ::testing::Test {
   void sync(const std::string& file) {
     const Measured done =
         measure({"sync", "-c", file, "--audit", "0"}, std::chrono::seconds(100), home_);
-    ASSERT_EQ(done.code, 0) << done.printed;
+    ASSERT_EQ(done.code, 0) << done.printed();
     if (!shadow_memory()) EXPECT_LT(done.peak, std::uint64_t{128} << 20U);
   }
 

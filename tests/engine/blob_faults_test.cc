@@ -39,6 +39,19 @@ TEST(BlobFaults, BrokenReadGoesOnWhereItBroke) {
   EXPECT_EQ(world.target(0).calls(Step::kUpload), 1U);
 }
 
+TEST(BlobFaults, BrokenReadNamesTheVersionThatItHasTheBeginningOf) {
+  BlobWorld world(1);
+  world.source.options.version = "\"v1\"";
+  const auto blob = world.add(random_bytes(3'000'000));
+  world.source.inject({.step = Step::kBlobGet, .kind = Fault::Kind::kBreak, .after = 1'000'003});
+  world.transfer(blob);
+  world.expect_all_arrived(blob);
+  const auto gets = calls(world.source, Step::kBlobGet);
+  ASSERT_EQ(gets.size(), 2U);
+  EXPECT_EQ(gets[0].version, "");
+  EXPECT_EQ(gets[1].version, "\"v1\"");
+}
+
 TEST(BlobFaults, ReadsThatMakeProgressMayBreakForever) {
   BlobWorld world(1);
   const auto blob = world.add(random_bytes(20 * kMiB));
@@ -63,6 +76,29 @@ TEST(BlobFaults, SourceThatNeverGivesMoreFailsAllTargetsAndCommitsNothing) {
     EXPECT_EQ(world.repository(i).open_sessions(), 0U);  // cancelled
   }
   EXPECT_EQ(world.source.calls(Step::kBlobGet), world.context.options.max_attempts);
+}
+
+// 416: the session stands elsewhere. It is asked where, and gone on with from there.
+TEST(BlobFaults, ARefusedOffsetIsAskedForAndTheSessionGoesOn) {
+  BlobWorld world(1);
+  const auto blob = world.add(random_bytes(1'000'000));
+  world.target(0).inject({.step = Step::kUpload, .error = permanent(Errc::kRange)});
+  world.transfer(blob);
+  world.expect_all_arrived(blob);
+  EXPECT_EQ(world.target(0).calls(Step::kUpload), 2U);
+  EXPECT_EQ(world.target(0).calls(Step::kUploadStatus), 1U);
+  EXPECT_EQ(world.target(0).calls(Step::kCancelUpload), 0U);
+}
+
+TEST(BlobFaults, AnOffsetThatIsRefusedTwiceNeedsANewSession) {
+  BlobWorld world(1);
+  const auto blob = world.add(random_bytes(1'000'000));
+  world.target(0).inject({.step = Step::kUpload, .times = 2, .error = permanent(Errc::kRange)});
+  world.transfer(blob);
+  world.expect_all_arrived(blob);
+  EXPECT_EQ(world.target(0).calls(Step::kUpload), 3U);
+  EXPECT_EQ(world.target(0).calls(Step::kCancelUpload), 1U);
+  EXPECT_EQ(world.repository(0).open_sessions(), 0U);
 }
 
 TEST(BlobFaults, BlobMissingAtTheSourceIsFinalAtOnce) {

@@ -304,6 +304,7 @@ TEST(BlobRanges, ContentThatChangesBetweenItsRangesIsNoticed) {
   world.expect_all_arrived(blob);
   // The rest came in one piece.
   EXPECT_FALSE(world.reads().back().exact);
+  EXPECT_EQ(world.reads().back().version, "\"v1\"");
 }
 
 TEST(BlobRanges, ADetachedTargetGoesItsOwnWay) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/copy_world.h"
+#include "support/engine_world.h"
 
 namespace transship::test {
 namespace {
@@ -280,6 +281,49 @@ TEST_F(CopyArtifact, AfterACutOneMoreRequestTellsThatAManifestIsThere) {
     EXPECT_EQ(target_store.calls(Step::kPutManifest), 2U);
     EXPECT_EQ(target_store.calls(Step::kResolve), code == Errc::kNetwork ? 2U : 1U) << tag;
   }
+}
+
+// Some registries see what was pushed a moment later (Nexus).
+TEST_F(CopyArtifact, AManifestWaitsUntilTheRegistrySeesItsBlobs) {
+  image();
+  const Error missing{.code = Errc::kBlobMissing, .message = "BLOB_UNKNOWN"};
+  target_store.inject({.step = Step::kPutManifest, .times = 3, .error = missing});
+  const Clock::time_point begun = clock.now();
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(target_store.calls(Step::kPutManifest), 4U);
+  EXPECT_GE(clock.now() - begun, std::chrono::seconds(4));
+  EXPECT_LT(clock.now() - begun, std::chrono::seconds(5));
+}
+
+TEST_F(CopyArtifact, ARegistryThatNeverSeesABlobIsNotAskedForEver) {
+  image();
+  const Error missing{.code = Errc::kBlobMissing, .message = "BLOB_UNKNOWN"};
+  target_store.inject({.step = Step::kPutManifest, .times = 1000, .error = missing});
+  const Clock::time_point begun = clock.now();
+  const engine::Report report = copy("v1");
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.items.at(0).error->code, Errc::kBlobMissing);
+  EXPECT_EQ(target_store.calls(Step::kPutManifest), 5U);
+  EXPECT_LT(clock.now() - begun, std::chrono::seconds(11));
+}
+
+// Design 8: a rate below a twentieth of the others' is broken, and the blob goes on elsewhere.
+TEST_F(CopyArtifact, ABlobFarSlowerThanTheOthersIsAskedForAgain) {
+  constexpr std::size_t kMB = 1'000'000;
+  source_store.options.read_rate = kMB;
+  source_store.options.splits = false;
+  std::vector<std::string> layers;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) layers.push_back(random_bytes(30 * kMB, seed));
+  const oci::Manifest root = add_image(source, {.layers = layers}, "v1");
+  const std::string slow = root.layers[1].digest.to_string();
+  source_store.inject({.kind = Fault::Kind::kSlow, .after = 10'000, .what = slow});
+  const Clock::time_point begun = clock.now();
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_LT(clock.now() - begun, std::chrono::seconds(60));
+  EXPECT_EQ(source_store.calls(Step::kBlobGet), 5U);
+  EXPECT_EQ(source_store.body_bytes(Step::kBlobGet), 90 * kMB + root.config->size);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -86,7 +87,8 @@ struct Meter {
 /// What the limits of the engine bound.
 struct Meters {
   Meter blob_reads;
-  Meter manifests;  ///< Read, written or asked for.
+  Meter manifests;     ///< Read, written or asked for.
+  Meter repositories;  ///< Of the source, open.
 };
 
 /// A repository behind its host's gate, to be owned by a pass.
@@ -94,6 +96,9 @@ class GatedRepository final : public oci::TargetRepository {
  public:
   GatedRepository(MemoryRepository& to, GatedHost& host, Meters& meters)
       : to_(to), host_(host), meters_(meters) {}
+
+  /// While it is counted.
+  std::optional<Meter::Held> opened;
 
   oci::RepositoryId id() const override { return to_.id(); }
   const oci::RequestCounts& counts() const override { return to_.counts(); }
@@ -177,7 +182,9 @@ class GatedPlaces final : public engine::SyncStores {
     co_return Page{.repositories = names, .invalid = 0, .next = {}};
   }
   std::unique_ptr<oci::SourceRepository> source(const oci::RepositoryName& name) override {
-    return open(job_.source.store, name);
+    auto out = open(job_.source.store, name);
+    out->opened.emplace(meters.repositories);
+    return out;
   }
   std::unique_ptr<oci::TargetRepository> target(std::size_t index,
                                                 const oci::RepositoryName& name) override {

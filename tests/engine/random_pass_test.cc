@@ -20,6 +20,25 @@ struct Limits {
   std::size_t blobs, small_blobs, manifests, repositories, artifacts, connections;
 };
 
+/// How many artifacts of each target were found, and how many of them ended.
+class Ends final : public engine::Progress {
+ public:
+  void blob_started(std::uint64_t, const oci::Descriptor&, const oci::RepositoryId&) override {}
+  void moved(std::uint64_t, std::uint64_t) override {}
+  void blob_ended(std::uint64_t, BlobEnd) override {}
+  void expected(std::uint64_t, std::uint64_t) override {}
+  void tagged(const oci::RepositoryId&, std::string_view, const oci::Digest&) override {}
+  void note(std::string_view) override {}
+  void artifacts_found(std::string_view target, std::uint64_t more) override {
+    open[std::string(target)] += static_cast<std::int64_t>(more);
+  }
+  void artifact_ended(std::string_view target, engine::ItemOutcome) override {
+    --open[std::string(target)];
+  }
+
+  std::map<std::string, std::int64_t> open;
+};
+
 class RandomPass {
  public:
   explicit RandomPass(std::uint64_t seed) : random_(seed * 104'729 + 1) {
@@ -43,14 +62,16 @@ class RandomPass {
   Result<engine::Report> pass();
   std::string limits() const;
   void expect_limits_held() const;
+  void expect_no_item_left() const;
   void expect_all_ended(const engine::Report& report) const;
   void expect_complete();
 
   std::mt19937_64 random_;
   Shards shards_{1};
   FakeClock clock_;
-  MemoryBudget memory_{1U << 20U};
-  engine::Progress& progress_ = engine::silent_progress();
+  MemoryBudget memory_{below(2) == 0 ? 16U << 10U : 1U << 20U};
+  std::size_t most_memory_ = 0;
+  Ends progress_;
   engine::Options options_{.random_seed = 1};
   engine::SyncOptions pass_options_{.audit_percent = 0, .seed = 1, .max_duration = {}};
   MemoryStore hub_{"hub.example", clock_}, eu_{"eu.example", clock_}, us_{"us.example", clock_};
@@ -147,6 +168,7 @@ void RandomPass::make_weather() {
   const unsigned refused = chance(30) ? 1 + static_cast<unsigned>(below(10)) : 0;
   for (MemoryStore* store : stores_) {
     store->weather = weather;
+    store->watch = [this](const Call&) { most_memory_ = std::max(most_memory_, memory_.used()); };
     hosts_.push_back(std::make_unique<GatedHost>(*gates_, clock_, *store, random_()));
     hosts_.back()->refused_percent = refused;
     places_.add(*hosts_.back());
@@ -186,9 +208,23 @@ void RandomPass::expect_limits_held() const {
   EXPECT_LE(places_.meters.blob_reads.most, limits_.blobs + limits_.small_blobs + alone)
       << limits();
   EXPECT_LE(places_.meters.manifests.most, limits_.manifests) << limits();
+  EXPECT_LE(places_.meters.repositories.most, limits_.repositories + job_.targets.size())
+      << limits();
+  // Each blob in flight has the least that moves it, whatever else is held.
+  const std::size_t blobs = limits_.blobs + limits_.small_blobs + alone;
+  constexpr std::size_t kLargestBlob = 40'000, kSlot = 4096;
+  EXPECT_LE(most_memory_,
+            memory_.limit() + blobs * (kSlot + kLargestBlob * (1 + job_.targets.size())))
+      << limits();
+  EXPECT_EQ(memory_.used(), 0U);
+}
+
+void RandomPass::expect_no_item_left() const {
+  for (const auto& [target, open] : progress_.open) EXPECT_EQ(open, 0) << target;
 }
 
 void RandomPass::expect_all_ended(const engine::Report& report) const {
+  expect_no_item_left();
   std::size_t tags = 0;
   for (const std::string& name : places_.names) {
     for (const auto& [tag, digest] : const_cast<MemoryStore&>(hub_).repository(name).tag_map()) {
@@ -227,6 +263,7 @@ void RandomPass::play() {
     std::_Exit(1);
   }
   expect_limits_held();
+  expect_no_item_left();
   if (!failures_for_good_) {
     ASSERT_TRUE(first->ok()) << CopyWorld::why(*first);
     expect_all_ended(*first);

@@ -74,6 +74,22 @@ TEST(Retry, RetryAfterIsTheLeast) {
   for (const auto pause : pauses(world, error)) EXPECT_EQ(pause, 40s);
 }
 
+// A link that has expired, or a firewall: once more, and not again before there is progress.
+TEST(Retry, ADenialIsRepeatedOnce) {
+  EngineWorld world;
+  const Error denied{.code = Errc::kDenied, .message = "HTTP 403", .retryable = true};
+  EXPECT_EQ(pauses(world, denied).size(), 1U);
+  const Result<void> ran = world.run([&]() -> Task<Result<void>> {
+    Retry retry(world.context, "read");
+    EXPECT_TRUE(co_await retry.wait_after(denied));
+    retry.reset();
+    EXPECT_TRUE(co_await retry.wait_after(denied));
+    EXPECT_FALSE(co_await retry.wait_after(denied));
+    co_return Result<void>{};
+  });
+  EXPECT_TRUE(ran);
+}
+
 TEST(Retry, WhatMayNotBeRepeatedIsNot) {
   EngineWorld world;
   Error error = busy();

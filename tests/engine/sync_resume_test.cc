@@ -169,6 +169,42 @@ TEST_F(SyncResume, ASessionPastTheBlobsSizeStartsAgain) {
   EXPECT_EQ(bodies(eu, Step::kUpload).at(0).first, 0U);
 }
 
+// It may be used by whoever reads it: it is written nowhere.
+TEST_F(SyncResume, ASessionWhoseLocationIsASecretIsNotKept) {
+  eu.options.secret_sessions = true;
+  cut_off(std::chrono::milliseconds(2100));
+  ASSERT_GT(bodies(eu, Step::kUpload).at(0).bytes, kMiB);
+  journal.reset();
+  for (const auto& file : std::filesystem::recursive_directory_iterator(directory.path())) {
+    if (!file.is_regular_file()) continue;
+    EXPECT_FALSE(read_file(file.path()).contains("blobs/uploads")) << file.path();
+  }
+  open_journal();
+  const engine::Report report = whole();
+  EXPECT_EQ(eu.calls(Step::kUploadStatus), 0U);
+  EXPECT_EQ(bodies(eu, Step::kUpload).at(0).first, 0U);
+  EXPECT_EQ(report.targets.at("eu.example/mirror").bytes_resumed, 0U);
+}
+
+TEST_F(SyncResume, ASessionThatMovedIsFollowedToItsNewPlace) {
+  cut_off(std::chrono::milliseconds(2100));
+  eu.options.sessions_move_to = "/v2/mirror/app/blobs/uploads/elsewhere";
+  const engine::Report report = whole();
+  EXPECT_GT(report.targets.at("eu.example/mirror").bytes_resumed, kMiB) << why(report);
+  EXPECT_TRUE(report.warnings.empty()) << report.warnings[0];
+}
+
+// What a new host is told would go to whoever the old one names.
+TEST_F(SyncResume, ASessionThatMovedToAnotherHostStartsAgain) {
+  cut_off(std::chrono::milliseconds(2100));
+  eu.options.sessions_move_to = "https://storage.example/session?sig=1";
+  eu.options.secret_sessions = true;
+  const engine::Report report = whole();
+  EXPECT_TRUE(warned(report, "moved to another host")) << why(report);
+  EXPECT_EQ(report.targets.at("eu.example/mirror").bytes_resumed, 0U);
+  EXPECT_EQ(bodies(eu, Step::kUpload).at(0).first, 0U);
+}
+
 TEST_F(SyncResume, ATargetThatCannotBeAskedAtOnceIsAskedAgain) {
   cut_off(std::chrono::milliseconds(2100));
   eu.inject({.step = Step::kUploadStatus, .times = 3});

@@ -44,8 +44,18 @@ TEST(HttpError, CodesAndRetries) {
       {400, R"({"errors":[{"code":"BLOB_UPLOAD_INVALID"}]})", Errc::kUploadUnknown, true},
       {400, R"({"errors":[{"code":"UNSUPPORTED"}]})", Errc::kUnsupported, false},
       {400, R"(<Error><Code>RequestTimeout</Code></Error>)", Errc::kTimeout, true},
+      {400, R"({"errors":[{"code":"TOOMANYREQUESTS"}]})", Errc::kRateLimited, true},
+      {400, R"({"errors":[{"code":"UNKNOWN"}]})", Errc::kUnavailable, true},
       {401, "", Errc::kUnauthorized, false},
+      {401, R"({"errors":[{"code":"UNKNOWN"}]})", Errc::kUnauthorized, false},
       {403, "", Errc::kDenied, false},
+      {403, "<html>blocked</html>", Errc::kDenied, true},
+      {403, R"({"errors":[{"code":"DENIED"}]})", Errc::kDenied, false},
+      {403, R"({"errors":[{"code":"UNAVAILABLE"}]})", Errc::kUnavailable, true},
+      {412, R"({"errors":[{"code":"BLOB_UPLOAD_INVALID"}]})", Errc::kUploadUnknown, true},
+      {404, R"({"errors":[{"code":"UNKNOWN","message":"Not Found"}]})", Errc::kNotFound, false},
+      {416, R"({"errors":[{"code":"BLOB_UPLOAD_INVALID"}]})", Errc::kRange, false},
+      {501, R"({"errors":[{"code":"UNKNOWN"}]})", Errc::kUnsupported, false},
       {404, "", Errc::kNotFound, false},
       {404, R"({"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]})", Errc::kUploadUnknown, true},
       {404, R"({"errors":[{"code":"NOT_FOUND","message":"project x not found"}]})",
@@ -69,6 +79,7 @@ TEST(HttpError, CodesAndRetries) {
       {522, "", Errc::kUnavailable, true},
       {501, "", Errc::kUnsupported, false},
       {505, "", Errc::kHttp, false},
+      {507, R"({"errors":[{"code":"UNKNOWN","message":"disk full"}]})", Errc::kNoSpace, false},
       {302, "", Errc::kHttp, false}};
   for (const Case& each : cases) {
     const Error found = error(each.status, each.body);
@@ -98,6 +109,26 @@ TEST(HttpError, ShowsNoSecretsAndNoEscapes) {
 TEST(HttpError, KeepsRetryAfter) {
   const auto slow = answer(429, {{"Retry-After", "3"}});
   EXPECT_EQ(http_error(slow, kWall).retry_after, std::chrono::milliseconds(3000));
+}
+
+// What GHCR's limiter says; other words tell nothing.
+TEST(HttpError, ReadsHowLongToWaitFromTheMessage) {
+  using std::chrono::milliseconds;
+  const auto wait = [](int status, const std::string& message) {
+    return error(status,
+                 R"({"errors":[{"code":"TOOMANYREQUESTS","message":")" + message + R"("}]})")
+        .retry_after;
+  };
+  EXPECT_EQ(wait(429, "retry-after: 880.092\u00b5s, allowed: 44000/minute"), milliseconds(1000));
+  EXPECT_EQ(wait(429, "Retry-After: 12.3ms"), milliseconds(1000));
+  EXPECT_EQ(wait(429, "retry-after: 2.5s, allowed: 2000/minute"), milliseconds(2500));
+  EXPECT_EQ(wait(429, "retry-after: 30"), milliseconds(30'000));
+  EXPECT_EQ(wait(403, "retry-after: 3 s"), milliseconds(3000));
+  EXPECT_EQ(wait(429, "retry-after: 1e300s"), milliseconds(86'400'000));
+  for (const char* text : {"slow down", "retry-after:", "retry-after: soon", "retry-after: -1s",
+                           "retry-after: nans"}) {
+    EXPECT_EQ(wait(429, text), std::nullopt) << text;
+  }
 }
 
 }  // namespace

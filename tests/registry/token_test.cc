@@ -138,6 +138,16 @@ TEST(Realm, WhereCredentialsMayGo) {
   }
 }
 
+TEST(Realm, TheRefusalNamesTheWayToAllowIt) {
+  for (const char* url : {"https://evil.org/token", "https://10.0.0.9/token"}) {
+    const auto result = realm(url, "reg.example.com", false, true);
+    ASSERT_FALSE(result);
+    const std::string host(std::string_view(url).substr(8, std::string_view(url).size() - 14));
+    EXPECT_EQ(result.error().hint, "if it is the registry's own, allow it: --token-host " + host +
+                                       ", or token_hosts of registry.\"reg.example.com\"");
+  }
+}
+
 TEST(Realm, TrustedByTheConfiguration) {
   EXPECT_TRUE(realm("https://sso.org/t", "reg.example.com", false, true, {"sso.org"}).has_value());
   EXPECT_TRUE(

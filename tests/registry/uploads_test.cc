@@ -252,6 +252,7 @@ TEST(Upload, IsOnePut) {
   EXPECT_EQ(put.header("Content-Type"), "application/octet-stream");
   EXPECT_EQ(put.header("Content-Range"), "");
   EXPECT_EQ(put.channel, transport::Channel::kBlob);
+  EXPECT_EQ(put.settle_bytes, 20U);
   EXPECT_EQ(session.offset, 20U);
 }
 
@@ -261,6 +262,7 @@ TEST(Upload, GoesOnFromAnOffset) {
   auto session = session_at(15);
   EXPECT_TRUE(send(rig, session).has_value());
   EXPECT_EQ(rig.http.sent()[0].body, "fghij");
+  EXPECT_EQ(rig.http.sent()[0].settle_bytes, 20U);  // The registry hashes all of them.
   EXPECT_EQ(rig.http.sent()[0].header("Content-Range"), "15-19");
 }
 
@@ -270,6 +272,7 @@ TEST(Upload, NothingIsLeftToSend) {
   auto session = session_at(20);
   EXPECT_TRUE(send(rig, session).has_value());
   EXPECT_EQ(rig.http.sent()[0].body, "");
+  EXPECT_EQ(rig.http.sent()[0].settle_bytes, 20U);
   Rig empty;
   empty.http.on(Method::kPut, "/up", answer(201));
   auto at_zero = session_at(0);

@@ -76,6 +76,9 @@ std::string closing(const std::string& head) {
   return out;
 }
 
+// Whoever waits for a stall to end waits this long at most.
+constexpr std::chrono::seconds kLongestStall{60};
+
 bool is_blob(const std::string& target) { return target.find("/blobs/") != std::string::npos; }
 
 std::uint64_t mix(std::uint64_t seed, const std::string& text, std::uint64_t turn) {
@@ -161,7 +164,8 @@ Fault FaultProxy::draw(Exchange& exchange) {
   }
   const Fault fault = plan_.faults[mix(plan_.seed + 1, key, drawn) % plan_.faults.size()];
   const bool applies = (fault != Fault::kCorrupt || exchange.uploads() || exchange.reads_blob()) &&
-                       (fault != Fault::kLetter || exchange.reads_manifest());
+                       (fault != Fault::kLetter || exchange.reads_manifest()) &&
+                       (fault != Fault::kStall || exchange.method == "GET");
   if (!applies) return Fault::kNone;
   ++figures_.spoiled;
   ++figures_.by_fault[fault];
@@ -204,7 +208,6 @@ bool FaultProxy::forward(RawConnection& client, Exchange& exchange) {
     client.reset();
     return false;
   }
-  if (fault == Fault::kStall) std::this_thread::sleep_for(exchange.plan.stall);
   const bool breaks = fault == Fault::kResetInBody || fault == Fault::kCut;
   if (breaks && exchange.length > 0) {
     // What was sent so far is the registry's: it may keep it.
@@ -261,7 +264,8 @@ bool FaultProxy::give(RawConnection& client, Exchange& exchange, std::string ans
       if (type != std::string::npos) answer[type] = 'b';
     }
   }
-  const bool breaks = fault == Fault::kResetInBody || fault == Fault::kCut;
+  const bool stalls = fault == Fault::kStall && size > 0;
+  const bool breaks = fault == Fault::kResetInBody || fault == Fault::kCut || stalls;
   const std::size_t sent = breaks ? body + size / 2 : answer.size();
   if (exchange.reads_blob()) exchange.downloaded += sent - body;
   // The registry's "Connection: close" is between it and us.
@@ -273,6 +277,7 @@ bool FaultProxy::give(RawConnection& client, Exchange& exchange, std::string ans
                       !field(head, "transfer-encoding").empty() ||
                       head.starts_with("HTTP/1.1 204") || head.starts_with("HTTP/1.1 304");
   const bool written = client.write(out);
+  if (stalls) client.hears_within(kLongestStall);
   if (breaks) {
     if (fault == Fault::kResetInBody) client.reset();
     return false;

@@ -22,7 +22,7 @@ enum class Fault : std::uint8_t {
   kCut,          ///< The same place as kResetInBody, but an orderly end.
   kCorrupt,      ///< A byte of a blob is flipped, in the direction in which it goes.
   kLetter,       ///< A letter of a manifest that is read is another one.
-  kStall,        ///< Nothing for `stall`, then it goes on.
+  kStall,        ///< Nothing more from the middle of an answer's body on, until the client goes.
   kDelay,        ///< The answer comes after `delay`.
   kDuplicate,    ///< The registry gets it twice, and the second answer counts.
   k429,
@@ -43,7 +43,6 @@ class FaultProxy {
     std::vector<Fault> faults{};  ///< One of them, by the seed.
     double share = 0.2;           ///< Of the requests.
     std::uint64_t seed = 1;
-    std::chrono::milliseconds stall{5'000};
     std::chrono::milliseconds delay{2'000};
     std::string retry_after{"1"};  ///< Of 429 and 503; empty: none.
     std::uint64_t per_second = 0;  ///< More in a second are answered 429; 0: any.

@@ -112,7 +112,8 @@ Task<Result<void>> MemoryRepository::blob(const oci::Descriptor& blob, oci::Byte
   Call call{.step = Step::kBlobGet,
             .what = blob.digest.to_string(),
             .first = range.first,
-            .exact = range.exact};
+            .exact = range.exact,
+            .version = range.version};
   const auto fault = store_.strike(call.step, name_, call.what);
   Result<void> result;
   const auto found = blobs_.find(blob.digest);
@@ -175,6 +176,7 @@ Task<Result<oci::UploadStart>> MemoryRepository::start_upload(
   call.note = "opened";
   oci::UploadSession session;
   session.location = fmt::format("/v2/{}/blobs/uploads/{}", name_, store_.next_session_++);
+  session.secret = store_.options.secret_sessions;
   sessions_[session.location];
   co_return ended(std::move(call), Result<oci::UploadStart>(std::move(session)));
 }
@@ -245,6 +247,12 @@ Task<Result<void>> MemoryRepository::upload_status(oci::UploadSession& session) 
   } else {
     const bool lies = fault && fault->kind == Fault::Kind::kLie;
     session.offset = lies ? fault->after : found->second.size();
+    session.secret = store_.options.secret_sessions;
+    if (const std::string& to = store_.options.sessions_move_to; !to.empty()) {
+      sessions_[to] = std::move(found->second);
+      sessions_.erase(found);
+      session.location = to;
+    }
   }
   co_return ended(std::move(call), std::move(result));
 }

@@ -62,6 +62,9 @@ struct MemoryOptions {
   bool mounts = true;
   bool keeps_sessions = true;      ///< A broken upload can be gone on with.
   std::uint64_t session_step = 1;  ///< ...from a multiple of this.
+  bool secret_sessions = false;    ///< Whoever knows a session's location may write to it.
+  /// Where a session is once its status was asked; empty: where it was.
+  std::string sessions_move_to{};
   bool referrers_api = true;       ///< false: fallback tags only.
   bool immutable_tags = false;     ///< kConflict when a tag would move.
   std::size_t piece = 64U << 10U;  ///< Bytes per write or read of a body.
@@ -88,6 +91,7 @@ struct Call {
   std::uint64_t bytes = 0;  ///< Of its body, moved.
   std::uint64_t first = 0;  ///< Where its body started.
   bool exact = false;       ///< (kBlobGet) Only that range would do.
+  std::string version{};    ///< (kBlobGet) Which the caller has the beginning of.
   std::string note{};  ///< kStartUpload: "mounted", "present", "opened"; kPutManifest: the digest.
 };
 

@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -60,6 +62,12 @@ class RawConnection {
   bool respond(std::string_view status, std::string_view fields, std::string_view body) {
     return write("HTTP/1.1 " + std::string(status) + "\r\n" + std::string(fields) +
                  "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body));
+  }
+
+  /// Waits at most so long for the peer to send something or to go.
+  bool hears_within(std::chrono::milliseconds wait) {
+    pollfd watched{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&watched, 1, static_cast<int>(wait.count())) > 0;
   }
 
   /// For who reads and writes by itself (TLS).

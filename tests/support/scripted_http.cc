@@ -126,7 +126,8 @@ Task<Result<Response>> ScriptedHttp::send(Request request) {
                    .headers = request.headers,
                    .body = request.body,
                    .request_class = request.request_class,
-                   .channel = request.channel};
+                   .channel = request.channel,
+                   .settle_bytes = request.settle_bytes};
   if (request.source != nullptr && !answer_before_body) {
     TS_CO_TRY(seen.body, co_await read_source(*request.source, request.content_length));
   }

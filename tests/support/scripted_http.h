@@ -19,6 +19,7 @@ struct SentRequest {
   std::string body;
   transport::RequestClass request_class = transport::RequestClass::kRead;
   transport::Channel channel = transport::Channel::kMetadata;
+  std::uint64_t settle_bytes = 0;
 
   /// "GET /v2/app/tags/list?n=2".
   std::string line() const;

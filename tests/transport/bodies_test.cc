@@ -368,6 +368,40 @@ TEST(Bodies, ADownloadWithoutBytesStalls) {
   EXPECT_EQ(sink.text, "half");
 }
 
+// A list or a manifest, byte by byte: each in time, the whole never.
+TEST(Bodies, AnAnswerThatTricklesIsBroken) {
+  RawServer server([](RawConnection& c) {
+    c.read_head();
+    c.write("HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n");
+    while (c.write("x") && !c.hears_within(std::chrono::milliseconds(40))) {
+    }
+  });
+  Harness h(quick());
+  const auto answer = h.send(get(server.url()));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kStalled) << answer.error().describe();
+  EXPECT_THAT(answer.error().message, HasSubstr("fewer than 1000 bytes a second for 0.3 s"));
+  EXPECT_TRUE(answer.error().retryable);
+}
+
+// What was sent in requests before is hashed with the last one, which may have no body at all.
+TEST(Bodies, AnAnswerHasLongerForWhatThePeerHasToSettle) {
+  RawServer server([](RawConnection& c) {
+    c.read_head();
+    c.read_to_end();
+  });
+  Options options = quick();
+  options.upload_settle_rate = 1000;
+  Harness h(options);
+  Request put = get(server.url());
+  put.method = Method::kPut;
+  put.settle_bytes = 100;
+  const auto answer = h.send(std::move(put));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kTimeout);
+  EXPECT_THAT(answer.error().message, HasSubstr("no answer within 0.25 s"));
+}
+
 TEST(Bodies, AnUploadThatNobodyReadsStalls) {
   std::promise<void> release;
   auto released = release.get_future();

@@ -281,10 +281,10 @@ TEST(NextHop, FollowsByMethodAndStatus) {
 
 class DeadlinesTest : public ::testing::Test {
  protected:
-  std::optional<Errc> at(int second) {
+  std::optional<Overdue> at(int second) {
     return deadlines.check(progress, Clock::time_point{} + seconds(1000 + second));
   }
-  Deadlines deadlines{seconds(60), seconds(30)};
+  Deadlines deadlines{{.first_byte = seconds(60), .stall = seconds(30), .least_rate = 100}};
   TransferProgress progress;
 };
 
@@ -302,7 +302,7 @@ TEST_F(DeadlinesTest, TheHeadIsDueFromTheEndOfTheRequest) {
   progress.uploaded = true;
   EXPECT_EQ(at(40), std::nullopt);
   EXPECT_EQ(at(99), std::nullopt);
-  EXPECT_EQ(at(100), Errc::kTimeout);
+  EXPECT_EQ(at(100), Overdue::kHead);
 }
 
 TEST_F(DeadlinesTest, AnUploadStallsWhenNoByteLeaves) {
@@ -311,7 +311,7 @@ TEST_F(DeadlinesTest, AnUploadStallsWhenNoByteLeaves) {
   progress.sent = 1;
   EXPECT_EQ(at(29), std::nullopt);
   EXPECT_EQ(at(58), std::nullopt);
-  EXPECT_EQ(at(59), Errc::kStalled);
+  EXPECT_EQ(at(59), Overdue::kByte);
 }
 
 TEST_F(DeadlinesTest, ThePausedSideHasNoClock) {
@@ -321,7 +321,7 @@ TEST_F(DeadlinesTest, ThePausedSideHasNoClock) {
   progress.send_paused = false;
   EXPECT_EQ(at(510), std::nullopt);
   EXPECT_EQ(at(529), std::nullopt);
-  EXPECT_EQ(at(530), Errc::kStalled);
+  EXPECT_EQ(at(530), Overdue::kByte);
 }
 
 TEST_F(DeadlinesTest, ADownloadStallsOnlyWhileItIsRead) {
@@ -333,7 +333,52 @@ TEST_F(DeadlinesTest, ADownloadStallsOnlyWhileItIsRead) {
   EXPECT_EQ(at(300), std::nullopt);
   progress.receive_paused = false;
   EXPECT_EQ(at(329), std::nullopt);
-  EXPECT_EQ(at(330), Errc::kStalled);
+  EXPECT_EQ(at(330), Overdue::kByte);
+}
+
+// Each byte comes in time, and the whole would take for ever.
+TEST_F(DeadlinesTest, ABodyThatTricklesIsOverdue) {
+  for (const bool download : {false, true}) {
+    deadlines = Deadlines({.first_byte = seconds(60), .stall = seconds(30), .least_rate = 100});
+    progress = {.started = true, .uploaded = download, .head = download};
+    std::uint64_t& moved = download ? progress.received : progress.sent;
+    EXPECT_EQ(at(0), std::nullopt);
+    for (int second = 20; second < 60; second += 20) {
+      ++moved;
+      EXPECT_EQ(at(second), std::nullopt) << second;
+    }
+    ++moved;
+    EXPECT_EQ(at(60), Overdue::kRate);
+  }
+}
+
+TEST_F(DeadlinesTest, EachSpanIsJudgedByItself) {
+  progress = {.started = true, .uploaded = true, .head = true};
+  EXPECT_EQ(at(0), std::nullopt);
+  progress.received = 1'000'000;  // What came quickly excuses nothing.
+  EXPECT_EQ(at(20), std::nullopt);
+  for (int second = 40; second < 120; second += 20) {
+    ++progress.received;
+    EXPECT_EQ(at(second), std::nullopt) << second;
+  }
+  ++progress.received;
+  EXPECT_EQ(at(120), Overdue::kRate);
+}
+
+TEST_F(DeadlinesTest, ASlowLineIsNotATrickle) {
+  progress = {.started = true, .uploaded = true, .head = true};
+  for (int second = 0; second < 1000; second += 10) {
+    EXPECT_EQ(at(second), std::nullopt) << second;
+    progress.received += 1000;
+  }
+}
+
+TEST_F(DeadlinesTest, TimeThatASideWasPausedIsNotTheTricklers) {
+  progress = {.started = true, .uploaded = true, .head = true, .receive_paused = true};
+  for (int second = 0; second < 500; second += 10) {
+    ++progress.received;
+    EXPECT_EQ(at(second), std::nullopt) << second;
+  }
 }
 
 }  // namespace
