@@ -41,12 +41,20 @@ ALLOWED = {
 # Libraries that stay behind one folder's edge: no header of ours may show them.
 HIDDEN_IN_HEADERS = ("curl/", "sqlite3.h", "toml++/", "nats/")
 
+# Parsing one of these costs seconds a file: what is used is named, and headers declare alone.
+UMBRELLAS = ("boost/asio.hpp", "boost/beast.hpp", "boost/json.hpp")
+DECLARED_IN_HEADERS = "boost/json/fwd.hpp"
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
 def problem(folder, is_header, bracket, target):
     """Why this include is not allowed; None when it is."""
     if bracket == "<":
+        if target in UMBRELLAS:
+            return f"<{target}> is all of a library: include what is used"
+        if is_header and target.startswith("boost/json/") and target != DECLARED_IN_HEADERS:
+            return f"<{target}> in a header: <{DECLARED_IN_HEADERS}> declares it"
         if is_header and target.startswith(HIDDEN_IN_HEADERS):
             return f"<{target}> in a header: keep the library behind the .cc"
         return None

@@ -72,6 +72,12 @@ class Layers(unittest.TestCase):
         text = '// #include "cli/x.h"\n#include <vector>\n'
         self.assertEqual(self.problems({"base/a.cc": text}), [])
 
+    def test_umbrellas_and_json_in_headers(self):
+        self.assertEqual(len(self.problems({"oci/a.cc": "#include <boost/json.hpp>\n"})), 1)
+        self.assertEqual(len(self.problems({"oci/a.h": "#include <boost/json/value.hpp>\n"})), 1)
+        self.assertEqual(self.problems({"oci/a.cc": "#include <boost/json/value.hpp>\n"}), [])
+        self.assertEqual(self.problems({"oci/a.h": "#include <boost/json/fwd.hpp>\n"}), [])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,5 +1,7 @@
 #include "cli/json_objects.h"
 
+#include <boost/json/object.hpp>
+
 namespace transship::cli {
 namespace json = boost::json;
 

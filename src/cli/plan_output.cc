@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/object.hpp>
 #include <cmath>
 
 #include "base/text.h"

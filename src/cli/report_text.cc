@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/value.hpp>
 #include <tuple>
 
 #include "base/text.h"

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <boost/json.hpp>
+#include <boost/json/object.hpp>
 #include <cstdlib>
 
 #include "base/text.h"

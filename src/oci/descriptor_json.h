@@ -1,12 +1,10 @@
 #pragma once
 
-#include <boost/json/value.hpp>
+#include <boost/json/fwd.hpp>
 #include <string>
 #include <string_view>
 
 #include "oci/descriptor.h"
-
-// Included from .cc files only (Boost.JSON).
 
 namespace transship::oci {
 

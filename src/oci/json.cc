@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/array.hpp>
 #include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/value_stack.hpp>
 #include <cmath>
 #include <new>

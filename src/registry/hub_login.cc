@@ -1,6 +1,7 @@
 #include "registry/hub_login.h"
 
-#include <boost/json.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "base/log.h"
 #include "oci/json.h"

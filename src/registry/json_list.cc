@@ -1,6 +1,8 @@
 #include "registry/json_list.h"
 
-#include <boost/json.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <unordered_map>
 
 #include "oci/json.h"

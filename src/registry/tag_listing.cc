@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
 #include "base/text.h"
 #include "oci/json.h"

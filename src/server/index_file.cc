@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <boost/json/object.hpp>
 #include <limits>
 
 #include "oci/json.h"
