@@ -78,7 +78,7 @@ void add_network(CLI::App* app, NetworkArguments& network) {
       ->type_name("HOST")
       ->group(group);
   app->add_option("--authfile", network.auth_file,
-                  "Credential file, instead of docker's and podman's")
+                  "Credential file, asked before docker's and podman's ($REGISTRY_AUTH_FILE)")
       ->type_name("FILE")
       ->group(group);
   app->add_option("--max-connections", network.max_connections, "Connections per host, at most")

@@ -135,11 +135,15 @@ void add_login(CLI::App& app, LoginArguments& login, CommonArguments& common) {
   in->footer(
       "Examples:\n"
       "  transship login eu.example.com -u robot\n"
-      "  pass show eu | transship login eu.example.com -u robot --password-stdin");
+      "  pass show eu | transship login eu.example.com -u robot --password-stdin\n"
+      "Kept in the file of --authfile, else of $REGISTRY_AUTH_FILE, else docker's config.json; or "
+      "with the credential helper that this file names.");
   auto* out = app.add_subcommand("logout", "Remove a registry's stored credential");
   out->add_option("HOST", login.host, "Registry, as in references")->required();
   add_common(out, common);
-  out->add_option("--authfile", login.network.auth_file, "Credential file")->type_name("FILE");
+  out->add_option("--authfile", login.network.auth_file,
+                  "Credential file, instead of $REGISTRY_AUTH_FILE or docker's")
+      ->type_name("FILE");
   out->footer("Example:\n  transship logout eu.example.com");
 }
 

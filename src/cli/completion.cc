@@ -106,7 +106,8 @@ std::string manual_page() {
   out +=
       ".SH FILES\n.TP\n.B $XDG_STATE_HOME/transship\nWhat was seen at targets, and locks of jobs; "
       "--state names another directory. Deleting it costs requests, and nothing else.\n.TP\n.B "
-      "$DOCKER_CONFIG/config.json\nCredentials, as docker and podman keep them.\n"
+      "$DOCKER_CONFIG/config.json\nCredentials, as docker and podman keep them; those in "
+      "$REGISTRY_AUTH_FILE come before them.\n"
       ".SH EXIT STATUS\n0 done; 1 something failed; 2 usage or configuration; 3 differences "
       "found; 130 interrupted; 143 terminated.\n";
   return out;

@@ -121,11 +121,11 @@ CredentialPaths CredentialPaths::find(const Environment& environment,
   if (explicit_file) out.files.push_back(*explicit_file);
   if (const auto file = directory("REGISTRY_AUTH_FILE")) out.files.push_back(*file);
   if (const auto docker = directory("DOCKER_CONFIG")) {
-    out.docker_config = *docker / "config.json";
+    out.files.push_back(*docker / "config.json");
   } else if (own_home) {
-    out.docker_config = *own_home / ".docker" / "config.json";
+    out.files.push_back(*own_home / ".docker" / "config.json");
   }
-  if (!out.docker_config.empty()) out.files.push_back(out.docker_config);
+  if (!out.files.empty()) out.login_file = out.files.front();
   const auto runtime = directory("XDG_RUNTIME_DIR");
   out.files.push_back(runtime
                           ? *runtime / "containers" / "auth.json"

@@ -21,12 +21,12 @@ std::optional<std::string> process_environment(std::string_view name);
 struct CredentialPaths {
   std::string inline_json;  ///< $DOCKER_AUTH_CONFIG, before all files.
   std::vector<std::filesystem::path> files;
-  std::filesystem::path docker_config;  ///< What login and logout change; one of `files`.
+  std::filesystem::path login_file;  ///< What login and logout change; one of `files`.
 
   /// `explicit_file`: --authfile; then $REGISTRY_AUTH_FILE, docker's config.json ($DOCKER_CONFIG or
   /// ~/.docker), podman's auth.json ($XDG_RUNTIME_DIR, /run/containers/<uid>, $XDG_CONFIG_HOME),
-  /// ~/.dockercfg. Docker's file is asked before podman's, as `login` writes it: what was just
-  /// stored must be what is used.
+  /// ~/.dockercfg. `login` writes the first of them that is named, else docker's, which is asked
+  /// before podman's for that reason: what was just stored must be what is used.
   static CredentialPaths find(const Environment& environment,
                               const std::optional<std::filesystem::path>& explicit_file = {});
 };

@@ -46,6 +46,11 @@ void print(const json::value& value, std::size_t depth, std::string& out) {
 Result<json::object> read_config(const fs::path& path) {
   std::error_code ec;
   if (!fs::exists(path, ec)) return json::object();
+  // Renamed over, a device (/dev/null) or a pipe would be gone.
+  if (!fs::is_regular_file(path, ec)) {
+    return fail(Errc::kInvalidArgument,
+                path.string() + " is no regular file: a login cannot be kept there");
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) return std::unexpected(errno_error(errno, path.string()));
   std::ostringstream text;
@@ -105,9 +110,10 @@ Result<void> write_config(const fs::path& path, const json::object& root) {
   return written;
 }
 
-// The helper that the configuration names for a host; "" for none.
-Result<std::string> helper_of(const json::object& root, const std::string& host) {
-  TS_TRY(const CredentialFile file, parse_credential_file(json::serialize(root), "config.json"));
+// The helper that this file names for a host; "" for none.
+Result<std::string> helper_of(const json::object& root, const fs::path& path,
+                              const std::string& host) {
+  TS_TRY(const CredentialFile file, parse_credential_file(json::serialize(root), path.string()));
   return find_credential(file, host, "").helper;
 }
 
@@ -138,33 +144,37 @@ json::object entry_of(const Credential& credential) {
 
 Result<LoginPlace> store(const CredentialPaths& paths, const std::string& host,
                          const Credential& credential) {
-  if (paths.docker_config.empty()) {
-    return fail(Errc::kInvalidArgument,
-                "no place to keep a login: neither HOME nor DOCKER_CONFIG is set");
+  const fs::path& path = paths.login_file;
+  if (path.empty()) {
+    return std::unexpected(
+        Error{.code = Errc::kInvalidArgument,
+              .message = "no place to keep a login: neither HOME nor DOCKER_CONFIG is set",
+              .hint = "name a file with --authfile"});
   }
   if (credential.user.contains(':')) {
     return fail(Errc::kInvalidArgument, "a user name cannot have a colon in it");
   }
-  TS_TRY(json::object root, read_config(paths.docker_config));
-  TS_TRY(const std::string helper, helper_of(root, host));
+  TS_TRY(json::object root, read_config(path));
+  TS_TRY(const std::string helper, helper_of(root, path, host));
   json::object& auths = auths_of(root);
   erase_entries(auths, host);
   const std::string key = docker_key(host);
   if (helper.empty()) {
     auths[key] = entry_of(credential);
-    TS_TRY(write_config(paths.docker_config, root));
-    return LoginPlace{.where = paths.docker_config.string(), .plain_text = true};
+    TS_TRY(write_config(path, root));
+    return LoginPlace{.where = path.string(), .plain_text = true};
   }
   TS_TRY(CredentialHelper(helper).store(key, credential));
   auths[key] = json::object();  // Docker's mark for "logged in, ask the helper".
-  TS_TRY(write_config(paths.docker_config, root));
+  TS_TRY(write_config(path, root));
   return LoginPlace{.where = "docker-credential-" + helper, .plain_text = false};
 }
 
 Result<bool> remove(const CredentialPaths& paths, const std::string& host) {
-  if (paths.docker_config.empty()) return false;
-  TS_TRY(json::object root, read_config(paths.docker_config));
-  TS_TRY(const std::string helper, helper_of(root, host));
+  const fs::path& path = paths.login_file;
+  if (path.empty()) return false;
+  TS_TRY(json::object root, read_config(path));
+  TS_TRY(const std::string helper, helper_of(root, path, host));
   bool found = false;
   if (!helper.empty()) {
     TS_TRY(const auto known, CredentialHelper(helper).get(docker_key(host)));
@@ -173,7 +183,7 @@ Result<bool> remove(const CredentialPaths& paths, const std::string& host) {
   }
   if (root.contains("auths") && erase_entries(auths_of(root), host)) {
     found = true;
-    TS_TRY(write_config(paths.docker_config, root));
+    TS_TRY(write_config(path, root));
   }
   return found;
 }

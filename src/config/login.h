@@ -17,9 +17,9 @@ struct LoginPlace {
   bool plain_text = false;
 };
 
-/// Keeps a credential that was verified: with the helper that the docker configuration names for
-/// the host, else in docker's config.json (`paths.docker_config`), replaced as a whole with mode
-/// 0600, all its other keys kept. Runs on `pool`.
+/// Keeps a credential that was verified: with the helper that `paths.login_file` names for the host
+/// (those of other files are not asked), else in that file itself: made when it is not there,
+/// replaced as a whole with mode 0600, all its other keys kept. Runs on `pool`.
 Task<Result<LoginPlace>> store_login(WorkerPool& pool, const CredentialPaths& paths,
                                      std::string host, registry::Credential credential);
 

@@ -123,8 +123,19 @@ TEST(CredentialPaths, InTheOrderOfTheirWeight) {
   EXPECT_THAT(all.files, ElementsAre("/explicit.json", "/r/auth.json", "/d/config.json",
                                      "/run/u/containers/auth.json", "/x/containers/auth.json",
                                      "/h/.dockercfg"));
-  EXPECT_EQ(all.docker_config, "/d/config.json");
   EXPECT_EQ(all.inline_json, "{}");
+}
+
+TEST(CredentialPaths, LoginWritesWhatIsNamedElseDockersFile) {
+  const std::map<std::string, std::string> named = {
+      {"HOME", "/h"}, {"DOCKER_CONFIG", "/d"}, {"REGISTRY_AUTH_FILE", "/r/auth.json"}};
+  EXPECT_EQ(paths(named, "/explicit.json").login_file, "/explicit.json");
+  EXPECT_EQ(paths(named).login_file, "/r/auth.json");
+  EXPECT_EQ(paths({{"HOME", "/h"}, {"REGISTRY_AUTH_FILE", ""}}).login_file,
+            "/h/.docker/config.json");
+  EXPECT_EQ(paths({{"HOME", "/h"}, {"DOCKER_CONFIG", "/d"}}).login_file, "/d/config.json");
+  EXPECT_EQ(paths({}, "/explicit.json").login_file, "/explicit.json");
+  EXPECT_TRUE(paths({}).login_file.empty()) << "podman's files are podman's";
 }
 
 TEST(CredentialPaths, Defaults) {
@@ -133,7 +144,6 @@ TEST(CredentialPaths, Defaults) {
   EXPECT_THAT(all.files, ElementsAre("/h/.docker/config.json",
                                      std::filesystem::path("/run/containers/" + uid + "/auth.json"),
                                      "/h/.config/containers/auth.json", "/h/.dockercfg"));
-  EXPECT_TRUE(paths({}).docker_config.empty());
 }
 
 }  // namespace

@@ -37,8 +37,8 @@ class LoginTest : public testing::Test {
     directory_ = ::mkdtemp(name.data());
     old_path_ = ::getenv("PATH");
     ::setenv("PATH", (directory_.string() + ":" + old_path_).c_str(), 1);
-    paths_.docker_config = directory_ / "docker" / "config.json";
-    paths_.files = {paths_.docker_config};
+    paths_.login_file = directory_ / "docker" / "config.json";
+    paths_.files = {paths_.login_file};
   }
   ~LoginTest() override {
     ::setenv("PATH", old_path_.c_str(), 1);
@@ -52,8 +52,8 @@ class LoginTest : public testing::Test {
     fs::permissions(path, fs::perms::owner_all);
   }
   void config(std::string_view text) {
-    fs::create_directories(paths_.docker_config.parent_path());
-    write(paths_.docker_config, text);
+    fs::create_directories(paths_.login_file.parent_path());
+    write(paths_.login_file, text);
   }
   Result<LoginPlace> store(std::string host, Credential credential) {
     Result<LoginPlace> out = fail(Errc::kInternal, "not run");
@@ -97,11 +97,11 @@ TEST_F(LoginTest, WritesAPrivateFileThatIsFoundAgain) {
   const auto place = store("reg.example.com:5000", Credential("user", "pa:ss"));
   ASSERT_TRUE(place.has_value()) << place.error().describe();
   EXPECT_TRUE(place->plain_text);
-  EXPECT_EQ(place->where, paths_.docker_config.string());
+  EXPECT_EQ(place->where, paths_.login_file.string());
   struct stat status{};
-  ASSERT_EQ(::stat(paths_.docker_config.c_str(), &status), 0);
+  ASSERT_EQ(::stat(paths_.login_file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
-  ASSERT_EQ(::stat(paths_.docker_config.parent_path().c_str(), &status), 0);
+  ASSERT_EQ(::stat(paths_.login_file.parent_path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0700U);
   const auto found = lookup("reg.example.com:5000");
   ASSERT_TRUE(found.has_value() && found->has_value());
@@ -115,7 +115,7 @@ TEST_F(LoginTest, KeepsWhatElseIsInTheFile) {
       R"({"psFormat":"x","auths":{"other.io":{"auth":"dTpw"},"https://reg.io/v2/":{"auth":"b2xkOnB3"}},
     "HttpHeaders":{"A":"b"},"n":[1,{"deep":null}]})");
   ASSERT_TRUE(store("reg.io", Credential("new", "pw")).has_value());
-  const std::string text = read(paths_.docker_config);
+  const std::string text = read(paths_.login_file);
   EXPECT_THAT(text, HasSubstr("\"psFormat\": \"x\""));
   EXPECT_THAT(text, HasSubstr("\"n\": [1,{\"deep\":null}]"));
   EXPECT_THAT(text, HasSubstr("other.io"));
@@ -126,7 +126,7 @@ TEST_F(LoginTest, KeepsWhatElseIsInTheFile) {
 
 TEST_F(LoginTest, DockerHubHasItsOwnKey) {
   ASSERT_TRUE(store("docker.io", Credential("u", "p")).has_value());
-  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"https://index.docker.io/v1/\""));
+  EXPECT_THAT(read(paths_.login_file), HasSubstr("\"https://index.docker.io/v1/\""));
   EXPECT_EQ((*lookup("index.docker.io"))->user, "u");
 }
 
@@ -134,7 +134,7 @@ TEST_F(LoginTest, LogoutForgetsAllSpellings) {
   config(R"({"auths":{"reg.io":{"auth":"dTpw"},"https://reg.io":{"auth":"dTpw"},"b":{}}})");
   EXPECT_EQ(remove("reg.io"), true);
   EXPECT_EQ(remove("reg.io"), false);
-  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"b\""));
+  EXPECT_THAT(read(paths_.login_file), HasSubstr("\"b\""));
   EXPECT_FALSE(lookup("reg.io")->has_value());
 }
 
@@ -143,7 +143,7 @@ TEST_F(LoginTest, ABrokenFileIsLeftAsItIs) {
   const auto place = store("reg.io", Credential("u", "p"));
   ASSERT_FALSE(place.has_value());
   EXPECT_THAT(place.error().message, HasSubstr("config.json"));
-  EXPECT_EQ(read(paths_.docker_config), "{not json");
+  EXPECT_EQ(read(paths_.login_file), "{not json");
 }
 
 TEST_F(LoginTest, AUserNameWithAColonIsRefused) {
@@ -153,9 +153,9 @@ TEST_F(LoginTest, AUserNameWithAColonIsRefused) {
 TEST_F(LoginTest, ASymlinkIsFollowed) {
   fs::create_directories(directory_ / "docker");
   write(directory_ / "real.json", "{}");
-  fs::create_symlink(directory_ / "real.json", paths_.docker_config);
+  fs::create_symlink(directory_ / "real.json", paths_.login_file);
   ASSERT_TRUE(store("reg.io", Credential("u", "p")).has_value());
-  EXPECT_TRUE(fs::is_symlink(paths_.docker_config));
+  EXPECT_TRUE(fs::is_symlink(paths_.login_file));
   EXPECT_THAT(read(directory_ / "real.json"), HasSubstr("reg.io"));
 }
 
@@ -168,8 +168,76 @@ TEST_F(LoginTest, AHelperKeepsTheSecret) {
   EXPECT_FALSE(place->plain_text);
   EXPECT_EQ(read(directory_ / "stored-store"),
             R"({"ServerURL":"reg.io","Username":"user","Secret":"secret"})");
-  EXPECT_THAT(read(paths_.docker_config), Not(HasSubstr("secret")));
-  EXPECT_THAT(read(paths_.docker_config), HasSubstr("\"reg.io\": {}"));
+  EXPECT_THAT(read(paths_.login_file), Not(HasSubstr("secret")));
+  EXPECT_THAT(read(paths_.login_file), HasSubstr("\"reg.io\": {}"));
+}
+
+/// A file that the user named, beside docker's, whose helper keeps all that docker stores.
+class NamedFileTest : public LoginTest {
+ protected:
+  NamedFileTest() {
+    config(kDockers);
+    helper("vault", "touch " + (directory_ / "asked").string() + "; cat >/dev/null");
+    paths_.login_file = directory_ / "ci" / "auth.json";
+    paths_.files.insert(paths_.files.begin(), paths_.login_file);
+  }
+  // In docker's place: `config` writes to `login_file`.
+  std::string docker() const { return read(directory_ / "docker" / "config.json"); }
+  bool helper_asked() const { return fs::exists(directory_ / "asked"); }
+
+  static constexpr const char* kDockers = R"({"credsStore":"vault","auths":{"reg.io":{}}})";
+};
+
+TEST_F(NamedFileTest, IsMadeAndDockersHelperIsNotAsked) {
+  const auto place = store("reg.io", Credential("user", "secret"));
+  ASSERT_TRUE(place.has_value()) << place.error().describe();
+  EXPECT_EQ(place->where, paths_.login_file.string());
+  EXPECT_TRUE(place->plain_text);
+  EXPECT_EQ(fs::status(paths_.login_file).permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ((*lookup("reg.io"))->user, "user");
+  EXPECT_EQ(docker(), kDockers);
+  EXPECT_EQ(remove("reg.io"), true);
+  EXPECT_THAT(read(paths_.login_file), Not(HasSubstr("reg.io")));
+  EXPECT_EQ(docker(), kDockers);
+  EXPECT_FALSE(helper_asked());
+}
+
+TEST_F(NamedFileTest, KeepsWhatElseIsInIt) {
+  config(R"({"auths":{"reg.io/team":{"auth":"dTpw"},"reg.io":{"auth":"dTpw"}},"x":1})");
+  fs::permissions(paths_.login_file, fs::perms::all);
+  ASSERT_TRUE(store("reg.io", Credential("new", "pw")).has_value());
+  EXPECT_EQ((*lookup("reg.io"))->user, "new");
+  EXPECT_EQ(fs::status(paths_.login_file).permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(remove("reg.io"), true);
+  EXPECT_THAT(read(paths_.login_file), HasSubstr("\"reg.io/team\""));
+  EXPECT_THAT(read(paths_.login_file), HasSubstr("\"x\": 1"));
+}
+
+TEST_F(NamedFileTest, ItsOwnHelperIsAsked) {
+  config(R"({"credHelpers":{"reg.io":"vault"}})");
+  const auto place = store("reg.io", Credential("user", "secret"));
+  ASSERT_TRUE(place.has_value()) << place.error().describe();
+  EXPECT_EQ(place->where, "docker-credential-vault");
+  EXPECT_TRUE(helper_asked());
+  EXPECT_THAT(read(paths_.login_file), Not(HasSubstr("secret")));
+}
+
+TEST_F(NamedFileTest, WithoutALoginThereIsNothingToRemove) {
+  EXPECT_EQ(remove("reg.io"), false);
+  EXPECT_FALSE(fs::exists(paths_.login_file));
+  EXPECT_EQ(docker(), kDockers);
+}
+
+TEST_F(NamedFileTest, ADeviceOrAPipeIsNotReplaced) {
+  fs::create_directories(paths_.login_file.parent_path());
+  ASSERT_EQ(::mkfifo(paths_.login_file.c_str(), 0600), 0);
+  const auto place = store("reg.io", Credential("user", "secret"));
+  ASSERT_FALSE(place.has_value());
+  EXPECT_EQ(place.error().code, Errc::kInvalidArgument);
+  EXPECT_THAT(place.error().message, HasSubstr("auth.json is no regular file"));
+  EXPECT_TRUE(fs::is_fifo(paths_.login_file));
 }
 
 TEST_F(LoginTest, AHelperIsAskedWithTheKeyThatDockerUses) {

@@ -214,6 +214,14 @@ class Login : public ::testing::Test {
     return transship({"login", served_->host(), "-u", "robot", "--password-stdin"}, home_,
                      std::chrono::seconds(30), password + "\n");
   }
+  // With $REGISTRY_AUTH_FILE, which docker's file is else.
+  Outcome with_auth_file(const std::string& file, std::vector<std::string> arguments,
+                         std::string input = {}) const {
+    arguments.insert(arguments.begin(), program());
+    auto environment = home_.environment();
+    environment["REGISTRY_AUTH_FILE"] = file;
+    return test::run(std::move(arguments), environment, std::chrono::seconds(30), std::move(input));
+  }
 
   TempDir directory_;
   Home home_;
@@ -281,6 +289,33 @@ TEST_F(Login, IsCheckedBeforeItIsStored) {
   ASSERT_DONE(transship({"logout", served_->host()}, home_));
   EXPECT_THAT(test::read_file(config), Not(HasSubstr(served_->host())));
   EXPECT_EQ(transship({"inspect", to}, home_).code, 1);
+}
+
+TEST_F(Login, IsKeptInTheFileThatIsNamed) {
+  const std::string host = served_->host();
+  const std::string by_flag = (directory_ / "ci/flag.json").string();
+  const std::string by_variable = (directory_ / "variable.json").string();
+  const auto docker = home_.directory() / "docker/config.json";
+  ASSERT_DONE(with_auth_file(
+      by_variable, {"login", host, "-u", "robot", "--password-stdin", "--authfile", by_flag},
+      "secret\n"));
+  EXPECT_THAT(test::read_file(by_flag), HasSubstr(host));
+  EXPECT_FALSE(std::filesystem::exists(by_variable));
+  ASSERT_DONE(
+      with_auth_file(by_variable, {"login", host, "-u", "robot", "--password-stdin"}, "secret\n"));
+  EXPECT_THAT(test::read_file(by_variable), HasSubstr(host));
+  EXPECT_FALSE(std::filesystem::exists(docker));
+
+  push(served_->http({{"Authorization", "Basic cm9ib3Q6c2VjcmV0"}}), "app", test::make_image({}));
+  EXPECT_EQ(transship({"inspect", host + "/app:1.0"}, home_).code, 1);
+  EXPECT_DONE(transship({"inspect", host + "/app:1.0", "--authfile", by_flag}, home_));
+  EXPECT_DONE(with_auth_file(by_variable, {"inspect", host + "/app:1.0"}));
+
+  ASSERT_DONE(with_auth_file(by_variable, {"logout", host, "--authfile", by_flag}));
+  EXPECT_THAT(test::read_file(by_flag), Not(HasSubstr(host)));
+  EXPECT_THAT(test::read_file(by_variable), HasSubstr(host));
+  ASSERT_DONE(with_auth_file(by_variable, {"logout", host}));
+  EXPECT_THAT(test::read_file(by_variable), Not(HasSubstr(host)));
 }
 
 TEST_F(Login, AWrongPasswordIsRefusedWhereReadingIsOpen) {
