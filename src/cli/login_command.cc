@@ -1,4 +1,3 @@
-#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -8,35 +7,13 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/program.h"
+#include "cli/silent_terminal.h"
 #include "cli/stores.h"
 #include "config/login.h"
 
 namespace transship::cli {
 
 namespace {
-
-// Echo is off while a password is typed, whatever ends the typing.
-class SilentTerminal {
- public:
-  SilentTerminal() {
-    active_ = tcgetattr(STDIN_FILENO, &before_) == 0;
-    if (!active_) return;
-    termios silent = before_;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-  }
-  SilentTerminal(const SilentTerminal&) = delete;
-  SilentTerminal& operator=(const SilentTerminal&) = delete;
-  ~SilentTerminal() {
-    if (!active_) return;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
-    std::fputc('\n', stderr);
-  }
-
- private:
-  termios before_{};
-  bool active_ = false;
-};
 
 std::string read_line() {
   std::string line;
@@ -80,8 +57,8 @@ Result<registry::Credential> read_credential(const LoginArguments& arguments) {
   if (arguments.password_stdin) {
     credential.password = read_line();
   } else {
+    const SilentTerminal silent;  // Before anybody is asked to type.
     std::fputs("Password: ", stderr);
-    const SilentTerminal silent;
     credential.password = read_line();
   }
   if (credential.password.empty()) return fail(Errc::kInvalidArgument, "login: empty password");
