@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <iostream>
 
@@ -12,6 +14,7 @@
 #include "config/login.h"
 
 namespace transship::cli {
+namespace json = boost::json;
 
 namespace {
 
@@ -65,24 +68,51 @@ Result<registry::Credential> read_credential(const LoginArguments& arguments) {
   return credential;
 }
 
-Task<Result<int>> login(Stores& stores, const LoginArguments& arguments,
-                        const registry::Credential& credential) {
-  TS_CO_TRY(co_await stores.registry(arguments.host).check_login());
-  const auto paths = credential_paths(arguments.network.auth_file);
-  TS_CO_TRY(const auto place,
-            co_await config::store_login(stores.workers(), paths, arguments.host, credential));
-  std::printf("logged in to %s; stored in %s\n", arguments.host.c_str(), place.where.c_str());
+void print_json(const json::object& result) {
+  std::printf("%s\n", json::serialize(result).c_str());
+}
+
+void tell_login(const CommonArguments& common, const std::string& host, const std::string& user,
+                const config::LoginPlace& place) {
+  if (common.json) {
+    print_json({{"version", 1},
+                {"command", "login"},
+                {"host", host},
+                {"user", user},
+                {"storedIn", place.where},
+                {"unencrypted", place.plain_text}});
+    return;
+  }
+  std::printf("logged in to %s; stored in %s\n", host.c_str(), place.where.c_str());
   if (place.plain_text) {
     std::fputs("the password lies there unencrypted: a credential helper would keep it safer\n",
                stderr);
   }
+}
+
+void tell_logout(const CommonArguments& common, const std::string& host, bool removed) {
+  if (common.json) {
+    print_json({{"version", 1}, {"command", "logout"}, {"host", host}, {"removed", removed}});
+    return;
+  }
+  std::printf(removed ? "logged out of %s\n" : "not logged in to %s\n", host.c_str());
+}
+
+Task<Result<int>> login(Stores& stores, const CommonArguments& common,
+                        const LoginArguments& arguments, const registry::Credential& credential) {
+  TS_CO_TRY(co_await stores.registry(arguments.host).check_login());
+  const auto paths = credential_paths(arguments.network.auth_file);
+  TS_CO_TRY(const auto place,
+            co_await config::store_login(stores.workers(), paths, arguments.host, credential));
+  tell_login(common, arguments.host, credential.user, place);
   co_return kDone;
 }
 
-Task<Result<int>> logout(WorkerPool& pool, const LoginArguments& arguments) {
+Task<Result<int>> logout(WorkerPool& pool, const CommonArguments& common,
+                         const LoginArguments& arguments) {
   const auto paths = credential_paths(arguments.network.auth_file);
   TS_CO_TRY(const bool removed, co_await config::remove_login(pool, paths, arguments.host));
-  std::printf(removed ? "logged out of %s\n" : "not logged in to %s\n", arguments.host.c_str());
+  tell_logout(common, arguments.host, removed);
   co_return kDone;
 }
 
@@ -96,7 +126,7 @@ int run_login(const CommonArguments& common, const LoginArguments& arguments) {
   if (arguments.logout) {
     Shards shards(1);
     WorkerPool pool(1);
-    return run_program(shards, common.json, [&] { return logout(pool, arguments); });
+    return run_program(shards, common.json, [&] { return logout(pool, common, arguments); });
   }
   const auto credential = read_credential(arguments);
   if (!credential) {
@@ -105,7 +135,7 @@ int run_login(const CommonArguments& common, const LoginArguments& arguments) {
   }
   Stores stores(arguments.network, std::make_unique<registry::FixedCredential>(*credential));
   return run_program(stores.shards(), common.json,
-                     [&] { return login(stores, arguments, *credential); });
+                     [&] { return login(stores, common, arguments, *credential); });
 }
 
 }  // namespace transship::cli

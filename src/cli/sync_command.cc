@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <deque>
 #include <set>
@@ -152,6 +155,17 @@ class SyncRun {
   std::vector<JobLock> locks_;
 };
 
+std::string config_json(const config::Config& config) {
+  boost::json::array registries, jobs;
+  for (const auto& [host, registry] : config.registries) registries.emplace_back(host);
+  for (const config::JobConfig& job : config.jobs) jobs.emplace_back(job.name);
+  return boost::json::serialize(boost::json::object{{"version", 1},
+                                                    {"file", config.file},
+                                                    {"registries", std::move(registries)},
+                                                    {"jobs", std::move(jobs)}}) +
+         "\n";
+}
+
 int check(const CommonArguments& common, const SyncArguments& arguments) {
   const auto config = config::load_config(arguments.file);
   auto jobs = config ? chosen_jobs(*config, {}) : std::unexpected(config.error());
@@ -159,7 +173,9 @@ int check(const CommonArguments& common, const SyncArguments& arguments) {
     print_error(jobs.error(), common.json);
     return kUsage;
   }
-  if (!common.quiet) {
+  if (common.json) {
+    std::fputs(config_json(*config).c_str(), stdout);
+  } else if (!common.quiet) {
     std::printf("%s: %zu registries, %zu jobs\n", arguments.file.c_str(), config->registries.size(),
                 config->jobs.size());
   }

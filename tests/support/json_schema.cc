@@ -116,23 +116,22 @@ class Validator {
   const json::object& root_;
 };
 
-// By a schema of docs/, a line each.
-std::string violations(const std::string& schema, const std::string& report) {
-  std::ifstream in(TS_PROJECT_DIR "/docs/" + schema, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  std::string out;
-  for (const std::string& one : schema_violations(json::parse(text), json::parse(report))) {
-    out += one + "\n";
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<std::string> schema_violations(const json::value& schema, const json::value& value) {
   Validator validator(schema);
   validator.check(schema.as_object(), value, "");
   return std::move(validator.problems);
+}
+
+std::string violations(const std::string& schema, const std::string& output) {
+  std::ifstream in(TS_PROJECT_DIR "/docs/" + schema, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string out;
+  for (const std::string& one : schema_violations(json::parse(text), json::parse(output))) {
+    out += one + "\n";
+  }
+  return out;
 }
 
 std::string report_violations(const std::string& report) {

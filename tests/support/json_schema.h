@@ -14,9 +14,11 @@ namespace transship::test {
 std::vector<std::string> schema_violations(const boost::json::value& schema,
                                            const boost::json::value& value);
 
-/// The same, of docs/report.schema.json and a report as text; "" when nothing is wrong.
+/// The same, of a schema of docs/ and an output as text; "" when nothing is wrong.
+std::string violations(const std::string& schema, const std::string& output);
+/// Of docs/report.schema.json.
 std::string report_violations(const std::string& report);
-/// The same of docs/diff.schema.json.
+/// Of docs/diff.schema.json.
 std::string diff_violations(const std::string& report);
 
 }  // namespace transship::test
