@@ -106,8 +106,17 @@ class CopyRun {
     TS_CO_TRY(check_ends(ends, arguments_));
     TS_CO_TRY(check_place(arguments_.report_file, "--report"));
     TS_CO_TRY(check_place(arguments_.digest_file, "--digest-file"));
-    TS_CO_TRY(co_await open(ends));
-    TS_CO_TRY(co_await check_digests(ends));
+    const Result<void> opened = co_await open(ends);
+    engine::Report report;
+    if (opened) report = co_await copy(ends, std::move(options));
+    // What was done until a signal came is told as well.
+    report.interrupted = co_await cancelled();
+    if (!opened && !report.interrupted) co_return std::unexpected(opened.error());
+    co_return finish(report);
+  }
+
+ private:
+  Task<engine::Report> copy(const Ends& ends, engine::CopyOptions options) {
     if (!arguments_.dry_run) co_await open_journal();
     options.uploads = journal_.get();
     // A dry run moves nothing. Where nobody looks, the board's lines would pile up.
@@ -126,12 +135,10 @@ class CopyRun {
                                   context, *source_, manifest_name(ends.source), targets_, options);
     view.cancel();
     (void)co_await view.join();
-    TS_CO_TRY(co_await check_cancelled());
     note_waiting(report);
-    co_return finish(report);
+    co_return report;
   }
 
- private:
   // For uploads in flight alone. A copy never fails for its sake.
   Task<void> open_journal() {
     const auto directory = state_directory(common_.state_dir);
@@ -160,7 +167,7 @@ class CopyRun {
                                      : target_tag(reference, source_tag)});
       opened_.push_back(std::move(target));
     }
-    co_return Result<void>{};
+    co_return co_await check_digests(ends);
   }
 
   Result<void> check_connections(const oci::Reference& source, const oci::Reference& target) const {

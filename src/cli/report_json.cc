@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -92,9 +93,12 @@ std::string report_json(const engine::Report& report, bool dry_run) {
   for (const auto& [name, counts] : report.requests) requests[name] = counts_object(counts);
   json::array warnings;
   for (const auto& warning : report.warnings) warnings.emplace_back(warning);
+  const bool interrupted =
+      report.interrupted || std::ranges::any_of(report.jobs, &engine::JobReport::interrupted);
   json::object root{{"version", 1},
                     {"ok", report.ok()},
                     {"dryRun", dry_run},
+                    {"interrupted", interrupted},
                     {"milliseconds", report.took.count()},
                     {"sourceBytes", report.source_bytes},
                     {"sourceConnections", report.source_connections},

@@ -163,6 +163,10 @@ std::string items_text(const engine::Report& report, bool dry_run) {
 std::string report_text(const engine::Report& report, bool dry_run) {
   std::string out = items_text(report, dry_run);
   for (const auto& job : report.jobs) out += job_text(job);
+  if (report.interrupted) {
+    out += dry_run ? "interrupted\n"
+                   : "interrupted: the same copy again goes on from what has arrived\n";
+  }
   if (report.plan) out += plan_text(report);
   for (const auto& [target, totals] : report.targets) {
     if (!report.plan) out += target_line(target, totals);

@@ -79,6 +79,7 @@ struct Report {
   std::vector<JobReport> jobs;      ///< Of a sync.
   std::uint64_t items_omitted = 0;  ///< Counted in `jobs`, but not in `items`.
   std::optional<PlanReport> plan;   ///< Of a dry run of a sync.
+  bool interrupted = false;         ///< Of a copy: a signal ended it. Of a sync its jobs say so.
 
   bool ok() const;
   /// Of another job.

@@ -157,6 +157,23 @@ TEST(ReportTest, AReportThatTheSchemaDoesNotDescribeIsFound) {
   EXPECT_EQ(problems(), "version: 2 is not the constant\n");
 }
 
+TEST(ReportTest, WhatASignalEndedSaysSo) {
+  const auto told = [](const engine::Report& report) {
+    const std::string text = report_json(report, false);
+    EXPECT_EQ(test::report_violations(text), "");
+    return boost::json::parse(text).at("interrupted").as_bool();
+  };
+  EXPECT_FALSE(told(sample()));
+  EXPECT_EQ(report_text(sample(), false).find("interrupted"), std::string::npos);
+  engine::Report copy = sample(), pass = of_jobs();
+  copy.interrupted = true;
+  EXPECT_TRUE(told(copy));
+  EXPECT_NE(report_text(copy, false).find("interrupted: the same copy again"), std::string::npos);
+  EXPECT_FALSE(told(pass));
+  pass.jobs[0].interrupted = true;
+  EXPECT_TRUE(told(pass));
+}
+
 TEST(ReportTest, RemoteTextReachesNoTerminal) {
   EXPECT_EQ(report_text(sample(), false).find('\x1b'), std::string::npos);
 }

@@ -2,14 +2,18 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <csignal>
 
 #include "e2e/small_disk.h"
 #include "e2e/stalling_source.h"
 #include "storage/sqlite.h"
+#include "support/json_schema.h"
 
 namespace transship::e2e {
 namespace {
+
+using ::testing::HasSubstr;
 
 class Signals : public ::testing::TestWithParam<int> {
  protected:
@@ -49,6 +53,52 @@ TEST_P(Signals, EndACopyWithinTwoSecondsAndMoveNoTag) {
   ASSERT_TRUE(test::eventually([&] { return source.stalled(); }));
   expect_it_ends(*copy);
   EXPECT_FALSE(has_tag(target.http(), "app", "1.0"));
+}
+
+TEST_P(Signals, EndACopyThatTellsWhatItDidUntilThen) {
+  StallingSource source(50'000);
+  Served target;
+  TestContent content = test::make_image({.tag = "big", .layers = 2, .layer_bytes = 100'000});
+  content.add(test::make_image({.tag = "small", .layer_bytes = 1'000, .seed = 2}));
+  source.put(content);
+  const std::string to = target.host() + "/app";
+  const auto copy = start({"copy", "--all-tags", "--report", (output_ / "report.json").string(),
+                           source.host() + "/app", to});
+  ASSERT_TRUE(
+      test::eventually([&] { return source.stalled() && has_tag(target.http(), "app", "small"); }));
+  expect_it_ends(*copy);
+  const std::string text = output_.read("report.json");
+  EXPECT_EQ(test::report_violations(text), "");
+  const auto report = boost::json::parse(text);
+  EXPECT_TRUE(report.at("interrupted").as_bool());
+  EXPECT_FALSE(report.at("ok").as_bool());
+  std::map<std::string, std::string> outcomes;
+  for (const auto& item : report.at("items").as_array()) {
+    outcomes[std::string(item.at("target").as_string())] = item.at("outcome").as_string();
+  }
+  EXPECT_EQ(outcomes[to + ":small"], "copied") << text;
+  EXPECT_EQ(outcomes[to + ":big"], "failed") << text;
+  EXPECT_THAT(output_.read("err"), HasSubstr("interrupted: "));
+}
+
+// Before anything is copied too: a file of an earlier run would tell of that one.
+TEST_P(Signals, EndACopyThatHasNotBegun) {
+  const TestContent image = test::make_image({});
+  std::atomic<bool> asked{false};
+  const BadRegistry source(image, [&](const Asked& what) -> std::optional<std::string> {
+    if (!what.is("HEAD", "/manifests/")) return std::nullopt;
+    asked = true;
+    return "HTTP/1.1 200 OK\r\n";  // And no more: the head has no end.
+  });
+  Served target;
+  const std::string file = output_.write("report.json", "{}");
+  // The digest of a target makes the source's tag be looked at first.
+  const auto copy = start({"copy", "--report", file, source.host() + "/app:1.0",
+                           target.host() + "/app:1.0@" + image.root});
+  ASSERT_TRUE(test::eventually([&] { return asked.load(); }));
+  expect_it_ends(*copy);
+  EXPECT_EQ(test::report_violations(output_.read("report.json")), "");
+  EXPECT_TRUE(boost::json::parse(output_.read("report.json")).at("interrupted").as_bool());
 }
 
 // And the journal is whole: the next run goes on from it.
