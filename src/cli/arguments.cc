@@ -148,19 +148,22 @@ void add_login(CLI::App& app, LoginArguments& login, CommonArguments& common) {
 }
 
 void add_show(CLI::App& app, ShowArguments& show, CommonArguments& common) {
+  constexpr const char* kEnds =
+      "Ends with 0 when all of it could be read, 1 when a child, a referrer or a list could not "
+      "(each is named), 2 for usage, 130 or 143 by signal.";
   auto* i = app.add_subcommand("inspect", "An artifact's manifest, platforms, sizes, referrers");
   i->add_option("REF", show.reference, "host/repo:tag, host/repo@digest or oci:DIR[:name]")
       ->required();
   i->add_flag("--raw", show.raw, "The manifest's bytes, as they are");
   add_common(i, common);
   add_network(i, show.network);
-  i->footer("Example:\n  transship inspect eu.example.com/team/app:1.2");
+  i->footer(std::string("Example:\n  transship inspect eu.example.com/team/app:1.2\n") + kEnds);
   auto* t = app.add_subcommand("tree", "An artifact with its children and referrers, drawn");
   t->add_option("REF", show.reference, "host/repo:tag, host/repo@digest or oci:DIR[:name]")
       ->required();
   add_common(t, common);
   add_network(t, show.network);
-  t->footer("Example:\n  transship tree eu.example.com/team/app:1.2");
+  t->footer(std::string("Example:\n  transship tree eu.example.com/team/app:1.2\n") + kEnds);
 }
 
 void add_comparison(CLI::App* app, CompareArguments& compare, CommonArguments& common) {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/artifact_view.h"
+#include "cli/json_objects.h"
 
 namespace transship::cli {
 namespace json = boost::json;
@@ -130,9 +131,14 @@ std::string inspect_text(const std::string& reference, const ArtifactNode& root)
   return out;
 }
 
-std::string artifact_json(const std::string& reference, const ArtifactNode& root) {
-  json::object out = node_object(root);
+std::string artifact_json(const std::string& reference, const ArtifactView& view) {
+  json::object out = node_object(view.root);
+  json::array problems;
+  for (const Error& problem : view.problems) problems.push_back(error_object(problem));
+  out["version"] = 1;
   out["reference"] = reference;
+  out["complete"] = view.problems.empty();
+  out["problems"] = std::move(problems);
   return json::serialize(out) + "\n";
 }
 

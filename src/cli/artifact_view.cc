@@ -23,7 +23,7 @@ class Reader {
  public:
   explicit Reader(oci::SourceRepository& repository) : repository_(repository) {}
 
-  Task<Result<ArtifactNode>> read_root(oci::ManifestName name) {
+  Task<Result<ArtifactView>> read_root(oci::ManifestName name) {
     TS_CO_TRY(auto manifest, co_await repository_.manifest(std::move(name)));
     co_await list_digest_tags();
     ArtifactNode root;
@@ -31,7 +31,7 @@ class Reader {
     root.manifest = std::move(manifest);
     co_await read_around(root, 0);
     TS_CO_TRY(co_await check_cancelled());
-    co_return root;
+    co_return ArtifactView{.root = std::move(root), .problems = std::move(problems_)};
   }
 
  private:
@@ -39,7 +39,16 @@ class Reader {
     std::optional<std::string> cursor;
     do {
       auto page = co_await repository_.tags(cursor);
-      if (!page) co_return;
+      if (!page) {
+        if (!says_none(page.error())) add_problem(std::move(page).error());
+        co_return;
+      }
+      if (page->cut) {
+        add_problem({.code = Errc::kTooLarge,
+                     .message = fmt::format("{}: the registry ends its list of tags here, whatever "
+                                            "else there is",
+                                            repository_.id().to_string())});
+      }
       for (const auto& tag : page->tags) {
         const auto parsed = oci::parse_digest_tag(tag);
         if (parsed && !parsed->suffix.empty()) digest_tags_.emplace(parsed->hex, tag);
@@ -62,6 +71,7 @@ class Reader {
     auto manifest = co_await repository_.manifest(name);
     if (!manifest) {
       node.problem = manifest.error().describe();
+      add_problem(std::move(manifest).error());
       co_return node;
     }
     if (descriptor.digest.empty()) node.descriptor = manifest->descriptor();
@@ -73,13 +83,24 @@ class Reader {
   Task<void> read_around(ArtifactNode& node, std::size_t depth) {
     const Digest digest = node.manifest.digest;
     // Referrers may lie in a circle, and a graph have more paths than anybody can walk.
-    if (depth > kMaxDepth || !around_read_.insert(digest).second) co_return;
+    if (around_read_.contains(digest)) co_return;
+    if (depth > kMaxDepth) {
+      add_problem({.code = Errc::kTooLarge,
+                   .message = fmt::format("{}: it lies {} manifests deep, what is below and around "
+                                          "it was not read",
+                                          digest.to_string(), depth)});
+      co_return;
+    }
+    around_read_.insert(digest);
     for (const auto& child : node.manifest.manifests) {
       if (!oci::media_type::is_manifest(child.media_type)) continue;
       node.children.push_back(co_await read_node(Relation::kChild, child, "", depth + 1));
     }
     const auto listed = co_await repository_.referrers(digest);
-    if (!listed && listed.error().code != Errc::kNotFound) node.problem = listed.error().describe();
+    if (!listed && !says_none(listed.error())) {
+      node.problem = listed.error().describe();
+      add_problem(listed.error());
+    }
     for (const auto& referrer : listed ? listed->manifests : std::vector<oci::Descriptor>()) {
       node.referrers.push_back(co_await read_node(Relation::kReferrer, referrer, "", depth + 1));
     }
@@ -90,7 +111,13 @@ class Reader {
     }
   }
 
+  static bool says_none(const Error& error) {
+    return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
+  }
+  void add_problem(Error error) { problems_.push_back(std::move(error).on(Side::kSource)); }
+
   oci::SourceRepository& repository_;
+  std::vector<Error> problems_;
   std::multimap<std::string, std::string> digest_tags_;
   std::set<Digest> around_read_;
 };
@@ -105,7 +132,7 @@ std::uint64_t ArtifactNode::content_bytes() const {
   return sum;
 }
 
-Task<Result<ArtifactNode>> read_artifact(oci::SourceRepository& repository,
+Task<Result<ArtifactView>> read_artifact(oci::SourceRepository& repository,
                                          oci::ManifestName name) {
   Reader reader(repository);
   co_return co_await reader.read_root(std::move(name));

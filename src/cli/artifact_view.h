@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "oci/store.h"
 
 namespace transship::cli {
@@ -24,15 +25,22 @@ struct ArtifactNode {
   std::uint64_t content_bytes() const;
 };
 
-/// Reads the graph below and around `name`. What cannot be read is marked, not fatal; the root is.
-[[nodiscard]] Task<Result<ArtifactNode>> read_artifact(oci::SourceRepository& repository,
+/// What was read of an artifact, and what of it could not be.
+struct ArtifactView {
+  ArtifactNode root;
+  /// Manifests and lists, each with why. That there are none of something is no problem.
+  std::vector<Error> problems;
+};
+
+/// Reads the graph below and around `name`. What cannot be read is told, not fatal; the root is.
+[[nodiscard]] Task<Result<ArtifactView>> read_artifact(oci::SourceRepository& repository,
                                                        oci::ManifestName name);
 
 /// `inspect` for people: type, digest, sizes, platforms, layers, referrers.
 std::string inspect_text(const std::string& reference, const ArtifactNode& root);
 /// `tree`: drawn with box characters.
 std::string tree_text(const std::string& reference, const ArtifactNode& root);
-/// Both as JSON.
-std::string artifact_json(const std::string& reference, const ArtifactNode& root);
+/// Both as JSON, version 1 of docs/artifact.schema.json.
+std::string artifact_json(const std::string& reference, const ArtifactView& view);
 
 }  // namespace transship::cli

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <ranges>
 
 #include "cli/artifact_view.h"
 #include "cli/commands.h"
@@ -10,6 +11,16 @@
 namespace transship::cli {
 
 namespace {
+
+// Where a registry refuses all, each of thousands of referrers is a problem.
+constexpr std::size_t kMostTold = 20;
+
+void tell(const std::vector<Error>& problems, bool json) {
+  for (const Error& problem : problems | std::views::take(kMostTold)) print_error(problem, json);
+  if (json || problems.size() <= kMostTold) return;
+  std::fprintf(stderr, "transship: and %zu more could not be read: see --json\n",
+               problems.size() - kMostTold);
+}
 
 Task<Result<int>> show(Stores& stores, const CommonArguments& common,
                        const ShowArguments& arguments) {
@@ -23,14 +34,16 @@ Task<Result<int>> show(Stores& stores, const CommonArguments& common,
     std::fwrite(manifest->bytes.data(), 1, manifest->bytes.size(), stdout);
     co_return kDone;
   }
-  auto root = co_await read_artifact(*repository, name);
-  if (!root) co_return std::unexpected(std::move(root).error().on(Side::kSource));
+  const auto view = co_await read_artifact(*repository, name);
+  if (!view) co_return std::unexpected(Error(view.error()).on(Side::kSource));
   const std::string shown = oci::to_string(reference);
-  const std::string text = common.json      ? artifact_json(shown, *root)
-                           : arguments.tree ? tree_text(shown, *root)
-                                            : inspect_text(shown, *root);
+  const std::string text = common.json      ? artifact_json(shown, *view)
+                           : arguments.tree ? tree_text(shown, view->root)
+                                            : inspect_text(shown, view->root);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  co_return kDone;
+  std::fflush(stdout);
+  tell(view->problems, common.json);
+  co_return view->problems.empty() ? kDone : kSomeFailed;
 }
 
 }  // namespace
