@@ -1,33 +1,14 @@
 #include "cli/choices.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "base/text.h"
 #include "cli/sync_stores.h"
-#include "registry/profile.h"
 
 namespace transship::cli {
 
-namespace {
-
-Result<void> check_profiles(const config::Config& config) {
-  for (const auto& [host, registry] : config.registries) {
-    if (registry.profile.empty() || registry::profile_by_name(registry.profile) != nullptr)
-      continue;
-    return fail(Errc::kInvalidArgument, fmt::format("{}: registry.\"{}\".profile: no profile is "
-                                                    "called '{}'",
-                                                    config.file, host, registry.profile));
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<std::vector<engine::SyncJob>> chosen_jobs(const config::Config& config,
                                                  const std::vector<std::string>& names) {
-  TS_TRY(check_profiles(config));
   std::vector<engine::SyncJob> out;
   for (const std::string& name : names) {
     if (std::ranges::find(config.jobs, name, &config::JobConfig::name) == config.jobs.end()) {

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "base/by_host.h"
+#include "config/credential_file.h"
 #include "config/credential_helper.h"
 
 namespace transship::cli {
@@ -25,7 +26,9 @@ Result<std::string> first_line(const std::string& path) {
 }
 
 Result<Found> read_secret(const std::string& host, const config::SecretOptions& secret) {
-  if (!secret.helper.empty()) return config::CredentialHelper(secret.helper).get(host);
+  if (!secret.helper.empty()) {
+    return config::CredentialHelper(secret.helper).get(config::docker_key(host));
+  }
   if (!secret.password_file.empty()) {
     TS_TRY(std::string password, first_line(secret.password_file));
     return Found(Credential(secret.username, std::move(password)));

@@ -1,5 +1,7 @@
 #include "cli/network_options.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "registry/registry.h"
 
@@ -37,6 +39,11 @@ transport::Options transport_options(const NetworkArguments& arguments,
     options.allow_private_redirects.insert(registry::api_host(to_lower(host)));
   }
   options.max_connections = arguments.max_connections;
+  for (const auto& [name, registry] : configured) {
+    // One limit for all hosts here; the gates keep each host's own. What they let through must not
+    // wait for a connection, as the one that has it may wait for this request.
+    options.max_connections = std::max(options.max_connections, registry.max_connections);
+  }
   options.bandwidth = arguments.bandwidth;
   options.stall_timeout = arguments.stall_timeout.value_or(options.stall_timeout);
   return options;

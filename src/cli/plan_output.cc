@@ -101,7 +101,7 @@ std::string plan_text(const engine::Report& report) {
   for (const auto& [store, range] : report.plan->requests) {
     const std::uint64_t least = range.least.total(), most = range.most.total();
     unsure = unsure || least != most;
-    out += fmt::format("{}: {}{} requests: {}\n", printable(store), least,
+    out += fmt::format("{}: {}{} requests to come: {}\n", printable(store), least,
                        least == most ? "" : fmt::format(" to {}", most), kinds_text(range.least));
   }
   if (unsure) {

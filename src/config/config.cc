@@ -15,6 +15,7 @@
 #include "oci/names.h"
 #include "oci/reference.h"
 #include "oci/semver.h"
+#include "registry/options.h"
 
 namespace transship::config {
 
@@ -74,7 +75,7 @@ RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   out.bandwidth = read_as(table, "bandwidth", &parse_bandwidth).value_or(0);
   out.max_retry_after = read_as(table, "max_retry_after", &parse_duration);
   out.give_up_after = read_as(table, "give_up_after", &parse_duration);
-  out.profile = table.string("profile").value_or("");
+  out.profile = table.choice("profile", registry::profile_names()).value_or("");
   out.allow_private_redirects = table.boolean("allow_private_redirects").value_or(false);
   out.token_hosts = table.strings("token_hosts");
   for (std::string& name : out.token_hosts) {
@@ -223,18 +224,18 @@ JobConfig read_job(TomlTable& table, const JobConfig& defaults) {
   return out;
 }
 
-}  // namespace
-
-Result<Config> parse_config(std::string_view text, const std::string& file_name) {
-  Problems problems(file_name);
-  TomlTable root = TomlTable::parse(text, problems);
-  if (!problems.empty()) return std::unexpected(problems.error());
-  Config config{.file = file_name, .registries = {}, .jobs = {}};
-  if (auto registries = root.table("registry")) {
-    for (auto& [host, table] : registries->named_tables()) {
-      config.registries[to_lower(host)] = read_registry(host, table);
-    }
+void read_registries(TomlTable& root, Config& out) {
+  auto registries = root.table("registry");
+  if (!registries) return;
+  for (auto& [host, table] : registries->named_tables()) {
+    const bool first = out.registries.emplace(to_lower(host), read_registry(host, table)).second;
+    if (!first) table.complain("", "is there twice: hosts are the same in any case");
   }
+}
+
+Config read_document(TomlTable& root) {
+  Config config;
+  read_registries(root, config);
   JobConfig defaults;
   if (auto table = root.table("defaults")) {
     read_choices(*table, defaults);
@@ -250,6 +251,17 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
     config.jobs.push_back(std::move(job));
   }
   root.finish();
+  return config;
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, const std::string& file_name) {
+  Problems problems(file_name);
+  TomlTable root = TomlTable::parse(text, problems);
+  if (!problems.empty()) return std::unexpected(problems.error());
+  Config config = read_document(root);
+  config.file = file_name;
   if (config.jobs.empty() && problems.empty()) problems.add(1, 1, "", "no [[job]] in the file");
   if (!problems.empty()) return std::unexpected(problems.error());
   return config;
@@ -262,44 +274,28 @@ Result<Config> load_config(const std::filesystem::path& file) {
   return parse_config(text, file.string());
 }
 
-const std::vector<std::string>& config_keys() {
-  static const std::vector<std::string> kKeys = {"registry.tls.mode",
-                                                 "registry.tls.ca",
-                                                 "registry.tls.cert",
-                                                 "registry.tls.key",
-                                                 "registry.username",
-                                                 "registry.password_env",
-                                                 "registry.password_file",
-                                                 "registry.helper",
-                                                 "registry.max_connections",
-                                                 "registry.bandwidth",
-                                                 "registry.max_retry_after",
-                                                 "registry.give_up_after",
-                                                 "registry.profile",
-                                                 "registry.allow_private_redirects",
-                                                 "registry.token_hosts",
-                                                 "defaults.repositories",
-                                                 "defaults.tags",
-                                                 "defaults.platforms",
-                                                 "defaults.referrers",
-                                                 "defaults.overwrite",
-                                                 "job.name",
-                                                 "job.source",
-                                                 "job.targets",
-                                                 "job.repositories.include",
-                                                 "job.repositories.exclude",
-                                                 "job.tags.include",
-                                                 "job.tags.exclude",
-                                                 "job.tags.semver",
-                                                 "job.tags.latest",
-                                                 "job.tags.sort",
-                                                 "job.rename.from",
-                                                 "job.rename.to",
-                                                 "job.platforms",
-                                                 "job.referrers",
-                                                 "job.overwrite",
-                                                 "job.pinned"};
-  return kKeys;
+std::vector<std::string> config_keys() {
+  // Every table is there, so that the reader asks for all that may be in it. What [defaults] may
+  // have is described with the job's keys.
+  constexpr std::string_view kAllTables =
+      "registry.HOST.tls = {}\n[defaults]\n"
+      "[[job]]\nrepositories = {}\ntags = {}\nrename = [{}]\n";
+  Problems problems("");
+  TomlTable root = TomlTable::parse(kAllTables, problems);
+  (void)read_document(root);
+  std::set<std::string> paths;
+  for (std::string path : problems.known()) {
+    constexpr std::string_view kHost = ".\"HOST\"";
+    if (const auto at = path.find(kHost); at != std::string::npos) path.erase(at, kHost.size());
+    paths.insert(std::move(path));
+  }
+  std::vector<std::string> out;
+  for (const std::string& path : paths) {
+    const auto below = paths.lower_bound(path + ".");
+    const bool table = below != paths.end() && below->starts_with(path + ".");
+    if (!table) out.push_back(path);
+  }
+  return out;
 }
 
 }  // namespace transship::config

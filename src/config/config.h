@@ -84,7 +84,7 @@ struct Config {
 Result<Config> load_config(const std::filesystem::path& file);
 Result<Config> parse_config(std::string_view text, const std::string& file_name);
 
-/// Every key that may be written, as docs/configuration.md lists them ("job.tags.latest").
-const std::vector<std::string>& config_keys();
+/// Every key that the reader asks for, as docs/configuration.md lists them ("job.tags.latest").
+std::vector<std::string> config_keys();
 
 }  // namespace transship::config

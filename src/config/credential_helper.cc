@@ -45,8 +45,8 @@ Result<CredentialHelper::Answer> CredentialHelper::run(const std::string& verb, 
   if (!child) {
     Error error = std::move(child).error();
     if (error.code == Errc::kNotFound) {
-      error.hint =
-          fmt::format("install docker-credential-{}, or remove it from the credential file", name_);
+      error.hint = fmt::format(
+          "install docker-credential-{}, or name another where this one is named", name_);
     }
     return std::unexpected(std::move(error));
   }

@@ -51,6 +51,12 @@ std::string nearest(std::string_view key, const std::vector<std::string>& known)
   return distance(key, *best) <= std::max<std::size_t>(2, key.size() / 2) ? *best : std::string();
 }
 
+// " (did you mean latest?)", where there is one that may be meant.
+std::string guessed(std::string_view word, const std::vector<std::string>& known) {
+  const std::string guess = nearest(word, known);
+  return guess.empty() ? "" : " (did you mean " + guess + "?)";
+}
+
 std::string_view type_name(toml::node_type type) {
   switch (type) {
     case toml::node_type::table:
@@ -233,7 +239,7 @@ std::optional<std::string> TomlTable::choice(std::string_view key,
   if (!value || std::ranges::find(allowed, *value) != allowed.end()) return value;
   std::string names;
   for (const auto& name : allowed) names += (names.empty() ? "" : ", ") + name;
-  complain(key, fmt::format("'{}' is not one of {}", *value, names));
+  complain(key, fmt::format("'{}' is not one of {}{}", *value, names, guessed(*value, allowed)));
   return std::nullopt;
 }
 
@@ -281,13 +287,13 @@ std::vector<std::pair<std::string, TomlTable>> TomlTable::named_tables() {
 }
 
 void TomlTable::finish() {
+  for (const auto& key : known_) problems_->note_known(path_of(key));
   for (const auto& [key, node] : *node_->table) {
     const std::string name(key.str());
     if (std::ranges::find(known_, name) != known_.end()) continue;
-    const std::string guess = nearest(name, known_);
     problems_->add(static_cast<int>(key.source().begin.line),
                    static_cast<int>(key.source().begin.column), path_of(name),
-                   guess.empty() ? "unknown key" : "unknown key (did you mean " + guess + "?)");
+                   "unknown key" + guessed(name, known_));
   }
 }
 

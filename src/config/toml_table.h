@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,14 @@ class Problems {
   bool empty() const { return lines_.empty(); }
   Error error() const;
 
+  /// Every key that was asked for, whether it is in the file or not.
+  const std::set<std::string>& known() const { return known_; }
+  void note_known(std::string key) { known_.insert(std::move(key)); }
+
  private:
   std::string file_;
   std::vector<std::string> lines_;
+  std::set<std::string> known_;
 };
 
 /// One TOML table as it is read: each key is asked for by name and type, and whatever was not asked

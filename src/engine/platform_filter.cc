@@ -154,7 +154,8 @@ std::unexpected<Error> none_of(const SourceView& source, const oci::Manifest& ro
                                      root.digest.to_string(), source.id().to_string(),
                                      names(wishes), seen.empty() ? "no platform" : names(seen)),
               .side = Side::kSource};
-  return std::unexpected(std::move(error).with_hint("choose one of these with --platform"));
+  return std::unexpected(std::move(error).with_hint(
+      "choose one of these with --platform, or with platforms of the job"));
 }
 
 }  // namespace

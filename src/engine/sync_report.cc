@@ -107,6 +107,7 @@ void SyncReportKeeper::incomplete(std::string repository) {
 }
 
 void SyncReportKeeper::fail(const std::string& source, std::size_t target, const Error& error) {
+  found(target, 1);  // Not an artifact, but what is told of is one of those that were found.
   ItemReport item;
   item.source = source;
   item.target = targets_[target].name;

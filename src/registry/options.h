@@ -17,6 +17,9 @@ enum class Tls : std::uint8_t {
   kOff    ///< Plain HTTP: the operator said so, and allows credentials on it.
 };
 
+/// The built-in profiles (profile.h), by name.
+std::vector<std::string> profile_names();
+
 /// What one registry's client may be told. Defaults are what a user gets who says nothing.
 struct Options {
   Tls tls = Tls::kAuto;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "registry/challenge.h"
+#include "registry/options.h"
 
 namespace transship::registry {
 
@@ -117,6 +118,13 @@ const Profile& profile_for_host(std::string_view host) {
 const Profile* profile_by_name(std::string_view name) {
   const auto found = std::ranges::find(kProfiles, name, &Profile::name);
   return found == kProfiles.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> profile_names() {
+  std::vector<std::string> out;
+  out.reserve(kProfiles.size());
+  for (const Profile& each : kProfiles) out.emplace_back(each.name);
+  return out;
 }
 
 const Profile* profile_from_answer(const transport::Response& response) {

@@ -229,7 +229,9 @@ Error given_up_error(const std::string& host, const Breaker& breaker, millisecon
                              host, seconds, breaker.why())};
   error.host_down = true;
   return std::move(error).with_hint(
-      "run it again when the host answers; --give-up-after waits longer");
+      fmt::format("run it again when the host answers; --give-up-after, or give_up_after of "
+                  "registry.\"{}\", waits longer",
+                  host));
 }
 
 }  // namespace

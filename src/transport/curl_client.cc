@@ -142,7 +142,9 @@ class Client final : public CurlClient {
       return std::unexpected(
           Error{.code = Errc::kTls,
                 .message = fmt::format("plain HTTP with {} is not allowed", host_port(url))}
-              .with_hint("pass --plain-http " + url.authority()));
+              .with_hint(
+                  fmt::format("pass --plain-http {0}, or tls.mode = \"off\" of registry.\"{0}\"",
+                              url.authority())));
     }
     TransferSpec spec;
     spec.request = &hops.request;

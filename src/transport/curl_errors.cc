@@ -52,9 +52,11 @@ Error certificate_error(const CurlFailure& f) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_UNTRUSTED:
-      return make(Errc::kTls, fmt::format("TLS with {}: unknown authority", host), false,
-                  fmt::format("pass its CA with --ca FILE, or put it into certs.d/{}/ca.crt",
-                              f.url->authority()));
+      return make(
+          Errc::kTls, fmt::format("TLS with {}: unknown authority", host), false,
+          fmt::format("pass its CA with --ca FILE or registry.\"{0}\".tls.ca, or put it into "
+                      "certs.d/{0}/ca.crt",
+                      f.url->authority()));
     default:
       break;
   }
@@ -76,7 +78,10 @@ Error handshake_error(const CurlFailure& f) {
     return make(
         Errc::kTls,
         fmt::format("TLS with {}: the server refuses our client certificate, or misses one", host),
-        false, "pass one with --cert FILE and --key FILE");
+        false,
+        fmt::format("pass one with --cert FILE and --key FILE, or tls.cert and tls.key of "
+                    "registry.\"{}\"",
+                    f.url->authority()));
   }
   // A peer that goes away in the handshake may be restarting: a passing fault of the network.
   if (has(f.text, "SSL_ERROR_SYSCALL") || has(f.text, "unexpected eof") ||
@@ -98,7 +103,9 @@ Error no_http_error(const Url& url) {
                           "does so",
                           host_port(url)),
               false,
-              fmt::format("use TLS, without --plain-http {}; or check the port", url.authority()));
+              fmt::format("use TLS: without --plain-http {0}, and without tls.mode = \"off\" of "
+                          "registry.\"{0}\"; or check the port",
+                          url.authority()));
 }
 
 Error network_error(const CurlFailure& f, std::string_view why) {
@@ -169,7 +176,9 @@ Error curl_error(const CurlFailure& f) {
 
 Error no_tls_error(const Url& url) {
   return make(Errc::kTls, fmt::format("TLS with {}: {}", host_port(url), kNoTls), false,
-              fmt::format("if that is meant, pass --plain-http {}", url.authority()));
+              fmt::format("if that is meant, pass --plain-http {0}, or tls.mode = \"off\" of "
+                          "registry.\"{0}\"",
+                          url.authority()));
 }
 
 bool wants_tls(std::string_view body) {
@@ -182,7 +191,10 @@ Error wants_tls_error(const Url& url) {
   return make(
       Errc::kTls,
       fmt::format("plain HTTP with {}: the server answers TLS, not plain HTTP", host_port(url)),
-      false, fmt::format("use TLS: without --plain-http {}", url.authority()));
+      false,
+      fmt::format("use TLS: without --plain-http {0}, and without tls.mode = \"off\" of "
+                  "registry.\"{0}\"",
+                  url.authority()));
 }
 
 bool answered_plain_http(const Error& error) {

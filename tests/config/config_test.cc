@@ -5,20 +5,11 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
-#include <regex>
-#include <set>
 
 namespace transship::config {
 namespace {
 
 const std::filesystem::path kDocs = std::filesystem::path(__FILE__).parent_path() / "../../docs";
-
-std::string read(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // A job that is right, with `more` lines.
 std::string job(const std::string& more) {
@@ -150,6 +141,24 @@ TEST(Config, WrongTypesAndValuesAreNamed) {
   EXPECT_ERROR(job("pinned = [\"app@sha256:12\"]\n"), "job.pinned");
   EXPECT_ERROR(job("rename = [{ from = \"a/\", to = \"b\" }]\n"), "job.rename");
   EXPECT_ERROR(job("rename = [{ from = \"a\" }]\n"), "job.rename");
+}
+
+TEST(Config, AnUnknownChoiceIsNamedWithItsPlaceAndTheNearestRightOne) {
+  const auto registry = [](const std::string& line) {
+    return "[registry.\"hub.example.com\"]\n" + line + "\n" + job("");
+  };
+  EXPECT_ERROR(registry("profile = \"harbour\""),
+               "jobs.toml:2:11: registry.\"hub.example.com\".profile: 'harbour' is not one of "
+               "generic, distribution, zot, harbor,");
+  EXPECT_ERROR(registry("profile = \"harbour\""), "(did you mean harbor?)");
+  EXPECT_ERROR(registry("tls.mode = \"offf\""), "(did you mean off?)");
+  const std::string far = error_of(registry("profile = \"something else\""));
+  EXPECT_EQ(far.find("did you mean"), std::string::npos) << far;
+}
+
+TEST(Config, ARegistryIsThereOnceInWhateverCase) {
+  EXPECT_ERROR("[registry.\"hub.example.com\"]\n[registry.\"Hub.example.com\"]\n" + job(""),
+               "registry.\"hub.example.com\": is there twice");
 }
 
 TEST(Config, AllErrorsOfAFileAreFound) {
@@ -356,56 +365,6 @@ TEST(Config, AFileThatIsNotThereIsNamed) {
   const auto config = load_config("/nowhere/jobs.toml");
   ASSERT_FALSE(config);
   EXPECT_NE(config.error().message.find("/nowhere/jobs.toml"), std::string::npos);
-}
-
-TEST(Config, TheDocumentationNamesTheSameKeys) {
-  const std::string text = read(kDocs / "configuration.md");
-  const std::regex row("\\n\\| `((registry|defaults|job)\\.[a-z_.]+)` \\|");
-  std::set<std::string> documented;
-  for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
-    EXPECT_TRUE(documented.insert((*it)[1]).second) << (*it)[1] << " is there twice";
-  }
-  const std::set<std::string> keys(config_keys().begin(), config_keys().end());
-  EXPECT_EQ(documented, keys);
-}
-
-// The third column, where a default is a value.
-TEST(Config, TheDocumentationTellsTheDefaultsOfTheCode) {
-  const std::string text = read(kDocs / "configuration.md");
-  const JobConfig one;
-  const RegistryConfig registry;
-  const std::map<std::string, std::string> defaults = {
-      {"registry.tls.mode", "`" + registry.tls_mode + "`"},
-      {"registry.allow_private_redirects", registry.allow_private_redirects ? "`true`" : "`false`"},
-      {"registry.max_connections", registry.max_connections == 0 ? "`--max-connections`" : "?"},
-      {"job.tags.latest", one.tags.latest == 0 ? "all" : "?"},
-      {"job.tags.sort", "`" + one.tags.sort + "`"},
-      {"job.platforms", one.platforms.empty() ? "`\"all\"`" : "?"},
-      {"job.referrers", "`\"" + one.referrers + "\"`"},
-      {"job.overwrite", "`" + one.overwrite + "`"},
-      {"defaults.platforms", one.platforms.empty() ? "`\"all\"`" : "?"},
-      {"defaults.referrers", "`\"" + one.referrers + "\"`"},
-      {"defaults.overwrite", "`" + one.overwrite + "`"}};
-  for (const auto& [key, value] : defaults) {
-    const auto row = text.find("\n| `" + key + "` | ");
-    ASSERT_NE(row, std::string::npos) << key;
-    const std::string line = text.substr(row + 1, text.find('\n', row + 1) - row - 1);
-    EXPECT_NE(line.find(" | " + value + " | "), std::string::npos) << line;
-  }
-}
-
-// Whatever config_keys() names is read, and nothing else is.
-TEST(Config, EveryKeyIsKnownToTheReader) {
-  for (const std::string& key : config_keys()) {
-    const auto dot = key.find('.');
-    std::string text =
-        key.starts_with("job.rename.") ? "[[job]]\n[[job.rename]]\n" + key.substr(11) + " = 1\n"
-        : key.starts_with("defaults.") ? "[defaults]\n" + key.substr(dot + 1) + " = {}\n"
-        : key.starts_with("job.")
-            ? "[[job]]\n" + key.substr(dot + 1) + " = {}\n"
-            : "[registry.\"r.example.com\"]\n" + key.substr(dot + 1) + " = {}\n";
-    EXPECT_EQ(error_of(text).find("unknown key"), std::string::npos) << key << error_of(text);
-  }
 }
 
 TEST(Config, TheExamplesAreRight) {

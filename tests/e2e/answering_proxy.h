@@ -25,10 +25,15 @@ class AnsweringProxy {
  public:
   using Fault = BadRegistry::Fault;
 
-  AnsweringProxy(std::uint16_t to, Fault fault)
-      : to_(to), fault_(std::move(fault)), server_([this](test::RawConnection& c) { serve(c); }) {}
+  /// `at`: its address, in host byte order.
+  AnsweringProxy(std::uint16_t to, Fault fault, std::uint32_t at = INADDR_LOOPBACK)
+      : to_(to),
+        fault_(std::move(fault)),
+        server_([this](test::RawConnection& c) { serve(c); }, at) {}
 
+  /// On the loopback address.
   std::string host() const { return server_.host(); }
+  std::uint16_t port() const { return server_.port(); }
   std::size_t count(const std::function<bool(const Asked&)>& which) const {
     const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(std::ranges::count_if(asked_, which));

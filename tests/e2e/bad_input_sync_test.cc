@@ -142,8 +142,7 @@ TEST_F(BadJobs, AMissingEcrRepositoryIsNamedWithTheCommandThatMakesIt) {
                               "with id '123456789012'");
   });
   const std::string file = job(source.host(), {ecr.host()});
-  files_.write("jobs.toml",
-               "[registry.\"" + ecr.host() + "\"]\nprofile = \"ecr\"\n" + files_.read("jobs.toml"));
+  say_of(ecr.host(), "profile = \"ecr\"\n");
   const Pass done = pass(file);
   EXPECT_EQ(done.outcome.code, 1) << shown(done.outcome);
   EXPECT_THAT(done.failures(ecr.host()),

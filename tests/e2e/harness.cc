@@ -19,6 +19,7 @@ std::map<std::string, std::string> Home::environment() const {
   for (const char* proxy : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
     out[proxy] = "";
   }
+  for (const auto& [name, value] : more_) out[name] = value;
   return out;
 }
 

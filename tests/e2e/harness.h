@@ -35,10 +35,13 @@ class Home {
   /// Stores a user as docker does: base64 in config.json.
   void store_login(const std::string& host, const std::string& user,
                    const std::string& password) const;
+  /// One variable more for the programs that are run in it.
+  void set(const std::string& name, const std::string& value) { more_[name] = value; }
   const TempDir& directory() const { return directory_; }
 
  private:
   TempDir directory_;
+  std::map<std::string, std::string> more_;
 };
 
 /// Runs `transship ARGUMENTS...` to its end.

@@ -1,16 +1,35 @@
 // `transship plan` over real registries: the sync after it moves what was said, for the requests
 // that were said, and reads no manifest again.
+#include <gmock/gmock.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <map>
 
+#include "base/text.h"
 #include "e2e/worlds.h"
+#include "support/token_issuer.h"
 
 namespace transship::e2e {
 namespace {
 
 namespace json = boost::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::int64_t number(const json::value& value) { return value.as_int64(); }
+
+/// What was planned for a registry, and what it then came to.
+void expect_requests(const json::value& plan, const json::value& done, const std::string& host) {
+  const auto& range = plan.at("plan").at("requests").at(host);
+  const auto& asked = done.at("requests").at(host);
+  const double said = static_cast<double>(number(range.at("least").at("total")));
+  const double came = static_cast<double>(number(asked.at("total")));
+  EXPECT_LE(std::abs(said - came), 0.05 * came)
+      << host << "\nplanned " << json::serialize(range.at("least")) << "\nasked   "
+      << json::serialize(asked);
+}
 
 class PlanTest : public ::testing::TestWithParam<Kind> {
  protected:
@@ -44,17 +63,6 @@ class PlanTest : public ::testing::TestWithParam<Kind> {
   }
   std::string place() const { return eu_->host() + "/mirror"; }
 
-  static std::int64_t number(const json::value& value) { return value.as_int64(); }
-  /// What was planned for a registry, and what it then came to.
-  void expect_requests(const json::value& plan, const json::value& done, const std::string& host) {
-    const auto& range = plan.at("plan").at("requests").at(host);
-    const auto& asked = done.at("requests").at(host);
-    const double said = static_cast<double>(number(range.at("least").at("total")));
-    const double came = static_cast<double>(number(asked.at("total")));
-    EXPECT_LE(std::abs(said - came), 0.05 * came)
-        << host << "\nplanned " << json::serialize(range.at("least")) << "\nasked   "
-        << json::serialize(asked);
-  }
   /// The manifests that were read more than once; lists of referrers under fallback tags are none.
   static std::string read_twice(const RequestLog& log) {
     std::map<std::string, int> reads;
@@ -172,6 +180,109 @@ TEST_P(PlanForms, AreCountedAsTheyAreSent) {
 INSTANTIATE_TEST_SUITE_P(Profiles, PlanForms,
                          ::testing::Values("generic", "gitea", "acr", "artifactory", "ecr"),
                          [](const auto& info) { return std::string(info.param); });
+
+// Registries that ask for tokens, one a repository: those are requests too.
+TEST(PlanWithTokens, CountsTheTokensOfTheSync) {
+  using Version = DistributionRegistry::Version;
+  if (!DistributionRegistry::installed(Version::k28)) GTEST_SKIP() << "no docker-registry";
+  const test::TokenIssuer issuer({.users = {{"robot", "secret"}}});
+  const auto start = [&] {
+    return std::make_unique<DistributionRegistry>(Version::k28,
+                                                  test::RegistrySpec{.token = issuer.trust()});
+  };
+  const auto source = start(), eu = start();
+  const std::vector<std::string> names = {"team/app", "team/tool", "team/lib"};
+  std::uint64_t seed = 0;
+  const auto fill = [&] {
+    for (const auto& name : names) {
+      const std::string token = issuer.token({"repository:" + name + ":pull,push"}, "t");
+      const RawHttp http = source->http({{"Authorization", "Bearer " + token}});
+      for (int i = 0; i < 2; ++i) {
+        ++seed;
+        push(http, name,
+             test::make_image({.tag = std::to_string(seed), .layer_bytes = 2'000, .seed = seed}));
+      }
+    }
+  };
+  const TempDir files;
+  Home home;
+  home.store_login(eu->host(), "robot", "secret");
+  const std::string file = files.write(
+      "jobs.toml", "[[job]]\nname = \"fleet\"\nsource = \"" + source->host() + "\"\ntargets = [\"" +
+                       eu->host() + "/mirror\"]\nreferrers = \"none\"\nrepositories.include = [\"" +
+                       names[0] + "\", \"" + names[1] + "\", \"" + names[2] + "\"]\n");
+  const auto run = [&](const std::string& command) {
+    const Outcome done = transship({command, "-c", file, "--json", "--audit", "0"}, home);
+    EXPECT_DONE(done);
+    return done.code == 0 ? json::parse(done.out) : json::value();
+  };
+  fill();
+  run("sync");
+  fill();
+  const json::value planned = run("plan");
+  const json::value done = run("sync");
+  for (const auto& host : {source->host(), eu->host()}) {
+    expect_requests(planned, done, host);
+    EXPECT_EQ(planned.at("plan").at("requests").at(host).at("least").at("token"),
+              done.at("requests").at(host).at("token"))
+        << host;
+  }
+}
+
+// What a person reads.
+class PlanText : public ::testing::Test {
+ protected:
+  /// A plan's text; all of `lines` are in it, whole.
+  std::string plan(const std::vector<std::string>& more, const std::vector<std::string>& lines) {
+    std::vector<std::string> argv = {"plan", "-c", file_};
+    argv.insert(argv.end(), more.begin(), more.end());
+    const Outcome done = transship(argv, home_);
+    EXPECT_DONE(done);
+    for (const auto& line : lines) EXPECT_THAT("\n" + done.out, HasSubstr("\n" + line + "\n"));
+    return done.out;
+  }
+
+  const Served source_, eu_;
+  const TempDir files_;
+  const Home home_;
+  const std::string place_ = eu_.host() + "/mirror";
+  const std::string file_ =
+      files_.write("jobs.toml", "[[job]]\nname = \"fleet\"\nsource = \"" + source_.host() +
+                                    "\"\ntargets = [\"" + place_ + "\"]\nreferrers = \"none\"\n");
+};
+
+TEST_F(PlanText, SaysWhatIsToBeSentAndWhatIsAskedOfEach) {
+  // Two layers of 10,000 bytes and a config each.
+  const TestContent first = test::make_image({.tag = "1.0", .layers = 2, .seed = 1});
+  push(source_.http(), "app", first);
+  const std::string one = human_bytes(first.blob_bytes());
+  const std::string sure = plan(
+      {},
+      {"planned   " + source_.host() + "/app:1.0 -> " + place_ + "/app:1.0 " + first.root,
+       "  " + place_ + ": 1 to copy", place_ + ": 1 artifacts; " + one + " to send, 0 B to mount",
+       source_.host() + ": 6 requests to come: 1 tag lists, 1 manifest HEAD, 3 blob GET, 1 others",
+       eu_.host() + ": 8 requests to come: 1 tag lists, 1 manifest PUT, 3 upload POST, "
+                    "3 upload PUT"});
+  EXPECT_THAT(sure, HasSubstr("\ndry run, nothing written: 7 requests, " + one + " read from "));
+  EXPECT_THAT(sure, Not(HasSubstr("ranges: ")));
+
+  // Whether what lies in another repository there is mounted is not known yet.
+  ASSERT_DONE(transship({"sync", "-c", file_}, home_));
+  const TestContent second = test::make_image({.tag = "2.0", .layers = 2, .seed = 2});
+  push(source_.http(), "app", second);
+  push(source_.http(), "tool", first);
+  const std::string both = human_bytes(first.blob_bytes() + second.blob_bytes());
+  plan({"--rate", "10KiB/s", "--audit", "0"},
+       {"  " + place_ + ": 2 to copy, 1 unchanged",
+        place_ + ": 2 artifacts; " + human_bytes(second.blob_bytes()) + " to " + both +
+            " to send, 0 B to " + one + " to mount; 00:02 to 00:04 at 10.0 KiB/s (given)",
+        source_.host() +
+            ": 9 to 12 requests to come: 2 tag lists, 3 manifest HEAD, 3 blob GET, 1 others",
+        eu_.host() + ": 13 to 16 requests to come: 2 tag lists, 2 manifest PUT, 3 mounts, "
+                     "3 upload POST, 3 upload PUT",
+        "ranges: whether these registries mount blobs, or list referrers, is not known before a "
+        "sync has seen it"});
+}
 
 }  // namespace
 }  // namespace transship::e2e

@@ -1,4 +1,5 @@
 // inspect and tree, where not all of an artifact can be read.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <boost/json/parse.hpp>
@@ -12,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 
 /// A release, looked at through a door that answers some requests by itself.
-class Show : public ::testing::Test {
+class UnreadableParts : public ::testing::Test {
  protected:
   void SetUp() override { push(source_.http(), "app", release_); }
 
@@ -44,7 +45,7 @@ class Show : public ::testing::Test {
   Served source_;
 };
 
-TEST_F(Show, WhatCannotBeReadIsNamed) {
+TEST_F(UnreadableParts, WhatCannotBeReadIsNamed) {
   struct Case {
     std::string part, named;
   };
@@ -70,7 +71,7 @@ TEST_F(Show, WhatCannotBeReadIsNamed) {
   }
 }
 
-TEST_F(Show, AChildThatIsNotThereIsNamed) {
+TEST_F(UnreadableParts, AChildThatIsNotThereIsNamed) {
   const AnsweringProxy door(source_.port(),
                             answering("/manifests/" + first_child(),
                                       BadRegistry::error("404 Not Found", "MANIFEST_UNKNOWN")));
@@ -80,7 +81,7 @@ TEST_F(Show, AChildThatIsNotThereIsNamed) {
   EXPECT_THAT(outcome.out, HasSubstr("unreadable: "));
 }
 
-TEST_F(Show, ThatThereAreNoneIsNoProblem) {
+TEST_F(UnreadableParts, ThatThereAreNoneIsNoProblem) {
   for (const std::string part : {"nothing", "/tags/list", "/referrers/"}) {
     SCOPED_TRACE(part);
     const AnsweringProxy door(source_.port(),
@@ -92,6 +93,35 @@ TEST_F(Show, ThatThereAreNoneIsNoProblem) {
     EXPECT_TRUE(told.at("complete").as_bool());
     EXPECT_TRUE(told.at("problems").as_array().empty());
   }
+}
+
+// 2^24 ways lead to one image; what is walked is bounded, and what is read is read once.
+TEST(Tree, OfVeryManyPathsEnds) {
+  constexpr int kLevels = 24;
+  TestContent content = test::make_image({.tag = ""});
+  for (int i = 0; i < kLevels; ++i) {
+    const test::TestManifest below = content.manifests.back();
+    const auto entry = [&](const std::string& architecture) {
+      return fmt::format(
+          R"({{"mediaType":"{}","digest":"{}","size":{},"platform":{{"os":"linux","architecture":"{}"}}}})",
+          below.media_type, below.digest, below.bytes.size(), architecture);
+    };
+    test::TestManifest index{
+        .media_type = "application/vnd.oci.image.index.v1+json",
+        .bytes =
+            fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","manifests":[{},{}]}})",
+                        "application/vnd.oci.image.index.v1+json", entry("amd64"), entry("arm64")),
+        .digest = "",
+        .tag = i + 1 == kLevels ? "deep" : ""};
+    index.digest = test::sha256_of(index.bytes);
+    content.manifests.push_back(std::move(index));
+  }
+  Served source;
+  push(source.http(), "app", content);
+  const Outcome tree = transship({"tree", source.host() + "/app:deep"});
+  EXPECT_EQ(tree.code, 0) << tree.err;
+  EXPECT_LT(tree.took, std::chrono::seconds(20));
+  EXPECT_LE(source.log().count("manifest GET"), 2U * (kLevels + 1));
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 // Stopped from outside: exit codes, in time, with nothing half done.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
@@ -143,25 +146,30 @@ TEST_P(Signals, EndAPlan) {
   expect_it_ends(*plan);
 }
 
-// What cannot be cancelled (here a credential helper that never ends) is left behind.
+// What cannot be cancelled (here a password file that is a pipe without a writer's word) is left
+// behind.
 TEST_P(Signals, TheSecondEndsAtOnce) {
-  const std::string helper =
-      output_.write("bin/docker-credential-slow", "#!/bin/sh\ntouch \"$HOME/asked\"\nsleep 60\n");
-  std::filesystem::permissions(helper, std::filesystem::perms::owner_all);
-  home_.directory().write("docker/config.json", R"({"credsStore":"slow"})");
+  const std::string pipe = (output_ / "password").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
   const BadRegistry source({}, [](const Asked&) -> std::optional<std::string> {
     return BadRegistry::answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n");
   });
-  const auto copy = start({"copy", source.host() + "/app:1.0", source.host() + "/other:1.0"},
-                          {{"PATH", (output_ / "bin").string() + ":/usr/bin:/bin"}});
-  ASSERT_TRUE(test::eventually(
-      [&] { return std::filesystem::exists(home_.directory() / "asked") || !copy->running(); }));
-  copy->signal(GetParam() == SIGINT ? SIGTERM : SIGINT);
-  ASSERT_EQ(copy->wait(std::chrono::milliseconds(300)), std::nullopt) << "the first is enough";
+  const std::string file = jobs(source.host(), source.host() + "/copies");
+  output_.write("jobs.toml", "[registry.\"" + source.host() + "\"]\nusername = \"u\"\n" +
+                                 "password_file = \"" + pipe + "\"\n" + output_.read("jobs.toml"));
+  const auto plan = start({"plan", "-c", file});
+  int writer = -1;  // It opens once there is a reader, who then waits for a word.
+  ASSERT_TRUE(test::eventually([&] {
+    writer = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    return writer >= 0 || !plan->running();
+  }));
+  plan->signal(GetParam() == SIGINT ? SIGTERM : SIGINT);
+  EXPECT_EQ(plan->wait(std::chrono::milliseconds(300)), std::nullopt) << "the first is enough";
   const auto begin = std::chrono::steady_clock::now();
-  copy->signal(GetParam());
-  EXPECT_EQ(copy->wait(std::chrono::seconds(10)), 128 + GetParam());
+  plan->signal(GetParam());
+  EXPECT_EQ(plan->wait(std::chrono::seconds(10)), 128 + GetParam()) << output_.read("err");
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  ::close(writer);
 }
 
 TEST_P(Signals, EndASyncWhoseDiskIsFull) {

@@ -40,6 +40,11 @@ class SyncRig : public ::testing::Test {
                                          "\"\ntargets = [" + list + "]\n" + more);
   }
 
+  /// Puts [registry."HOST"] with `keys` before what the file of jobs has.
+  void say_of(const std::string& host, const std::string& keys) const {
+    files_.write("jobs.toml", "[registry.\"" + host + "\"]\n" + keys + files_.read("jobs.toml"));
+  }
+
   struct Pass {
     Outcome outcome;
     boost::json::value report;
