@@ -42,7 +42,16 @@ class Progress {
   virtual void note(std::string_view line) = 0;
 };
 
-/// Says nothing.
+/// Says nothing. For those who want to know one thing alone, too.
+class SilentProgress : public Progress {
+ public:
+  void blob_started(std::uint64_t, const oci::Descriptor&, const oci::RepositoryId&) override {}
+  void moved(std::uint64_t, std::uint64_t) override {}
+  void blob_ended(std::uint64_t, BlobEnd) override {}
+  void expected(std::uint64_t, std::uint64_t) override {}
+  void tagged(const oci::RepositoryId&, std::string_view, const oci::Digest&) override {}
+  void note(std::string_view) override {}
+};
 Progress& silent_progress();
 
 }  // namespace transship::engine

@@ -128,14 +128,4 @@ void RangePlan::drop(Clock::time_point now) {
   pause_ *= 2;
 }
 
-bool ConnectionPace::measure(double now, double siblings) {
-  constexpr double kStarved = 1.0 / 20;
-  constexpr std::size_t kTimes = 3;
-  rate = now;
-  starved = now < siblings * kStarved ? starved + 1 : 0;
-  if (starved < kTimes) return false;
-  starved = 0;
-  return true;
-}
-
 }  // namespace transship::engine

@@ -72,14 +72,4 @@ class RangePlan {
   std::deque<Point> points_;  ///< Since anything last changed; bounded in time.
 };
 
-/// How long one connection has brought how much, for comparison with its siblings.
-struct ConnectionPace {
-  double rate = 0;          ///< Bytes a second when last measured; 0: not known.
-  std::size_t starved = 0;  ///< Measures in a row far below its siblings.
-
-  /// Takes a measure. True: below 1/20 of the siblings' rate three times in a row: better broken
-  /// and asked again.
-  bool measure(double now, double siblings);
-};
-
 }  // namespace transship::engine

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
+#include <utility>
 
 #include "engine/feed.h"
 #include "engine/on_shard.h"
@@ -243,32 +245,14 @@ std::optional<std::size_t> RangeReader::holding_up(const RangeWindows::Look& loo
   return out;
 }
 
-double RangeReader::siblings_rate(std::size_t index) const {
-  double sum = 0;
-  std::size_t known = 0;
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
-    if (i == index || connections_[i]->pace.rate <= 0) continue;
-    sum += connections_[i]->pace.rate;
-    ++known;
-  }
-  return known == 0 ? 0 : sum / static_cast<double>(known);
-}
-
 bool RangeReader::starved(std::size_t index, const RangeWindows::Connection& look) {
   Connection& connection = *connections_[index];
-  const Clock::time_point now = context_.time.now();
-  if (look.waited || !connection.working || connection.measured_at == Clock::time_point{}) {
-    connection.measured_at = now;
-    connection.measured = look.received;
-    return false;
-  }
-  const Clock::duration over = now - connection.measured_at;
-  if (over < kMeasure * beat()) return false;
-  const double rate = static_cast<double>(look.received - connection.measured) /
-                      std::chrono::duration<double>(over).count();
-  connection.measured_at = now;
-  connection.measured = look.received;
-  return connection.pace.measure(rate, siblings_rate(index));
+  const auto rate = connection.pace.over(look.received, look.waited || !connection.working,
+                                         context_.time.now(), kMeasure * beat());
+  const auto paces = connections_ | std::views::transform([](const auto& each) {
+                       return &std::as_const(each->pace);
+                     });
+  return rate && connection.pace.measure(*rate, rate_of_others(paces, connection.pace));
 }
 
 // Those that have nothing more to bring, and those far slower than their siblings.

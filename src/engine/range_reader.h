@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/task_group.h"
+#include "engine/connection_pace.h"
 #include "engine/context.h"
 #include "engine/range_windows.h"
 #include "engine/retry.h"
@@ -48,8 +49,6 @@ class RangeReader {
     std::uint64_t gained = 0;    ///< Received in the last beat.
     double speed = 0;            ///< Bytes a beat of late, while it did not wait.
     std::size_t holding_up = 0;  ///< Beats in a row.
-    std::uint64_t measured = 0;  ///< Received at the last measure of its pace.
-    Clock::time_point measured_at{};
     ConnectionPace pace;
   };
 
@@ -66,7 +65,6 @@ class RangeReader {
   void break_requests(const RangeWindows::Look& look);
   std::optional<std::size_t> holding_up(const RangeWindows::Look& look);
   bool starved(std::size_t index, const RangeWindows::Connection& look);
-  double siblings_rate(std::size_t index) const;
   std::size_t working() const;
   Clock::duration beat() const { return RangePlan::beat_of(latency_); }
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "engine/range_plan.h"
+#include "engine/connection_pace.h"
 
 namespace transship::engine {
 
@@ -29,17 +29,14 @@ class ReadPaces {
     void ended(std::uint64_t bytes, Clock::duration took);
 
    private:
-    friend class ReadPaces;
     ReadPaces& all_;
     ConnectionPace pace_;
-    std::uint64_t measured_ = 0;
-    Clock::time_point measured_at_{};
   };
 
  private:
-  double of_others(const One& one) const;
+  double of_others(const ConnectionPace& one) const;
 
-  std::vector<const One*> running_;
+  std::vector<const ConnectionPace*> running_;
   double ended_ = 0;  ///< Bytes a second of those that ended, of late.
 };
 

@@ -80,20 +80,9 @@ class LayoutCrash : public ::testing::Test {
   /// Copies all into `layout`, or dies on the way.
   ProgramEnd copy_to(const fs::path& layout, const std::optional<Kill>& kill,
                      const fs::path& log = {}) {
-    const TempDir output;
-    auto environment = home_.environment();
-    if (kill) environment["TRANSSHIP_FAULT"] = fmt::format("{}:{}", kill->point, kill->value);
-    if (!log.empty()) environment["TRANSSHIP_FAULT_LOG"] = log.string();
-    Process process({.argv = {e2e::program(), "copy", "--all-tags", source_.host() + "/app",
-                              "oci:" + layout.string(), "--quiet"},
-                     .environment = environment,
-                     .output = output / "out",
-                     .errors = output / "err"});
-    ProgramEnd run;
-    run.code = process.wait(std::chrono::seconds(60)).value_or(-1);
-    run.killed = run.code == 128 + SIGKILL;
-    run.errors = output.read("err");
-    return run;
+    return run_program(
+        {"copy", "--all-tags", source_.host() + "/app", "oci:" + layout.string(), "--quiet"}, home_,
+        kill, log.string());
   }
 
   FaultCounts points() {

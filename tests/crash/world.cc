@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <sstream>
 
 namespace transship::crash {
@@ -40,6 +41,30 @@ Artifact make_artifact(std::size_t repository, std::size_t tag, const std::strin
   }
   out.content = test::make_image(spec);
   return out;
+}
+
+// `meanwhile`: what happens to it while it runs.
+ProgramEnd run_until(const std::vector<std::string>& arguments, const Home& home,
+                     const std::optional<Kill>& kill, const std::string& log,
+                     const std::function<void(Process&)>& meanwhile) {
+  const TempDir output;
+  std::vector<std::string> argv = {e2e::program()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  auto environment = home.environment();
+  if (kill && !kill->point.empty()) {
+    environment["TRANSSHIP_FAULT"] = fmt::format("{}:{}", kill->point, kill->value);
+  }
+  if (!log.empty()) environment["TRANSSHIP_FAULT_LOG"] = log;
+  Process process({.argv = argv,
+                   .environment = environment,
+                   .output = output / "out",
+                   .errors = output / "err"});
+  meanwhile(process);
+  ProgramEnd run;
+  run.code = process.wait(std::chrono::seconds(90)).value_or(-1);
+  run.killed = run.code == 128 + SIGKILL;
+  run.errors = output.read("err");
+  return run;
 }
 
 }  // namespace
@@ -125,30 +150,19 @@ std::string Kill::to_string() const {
 
 ProgramEnd run_program(const std::vector<std::string>& arguments, Target& target,
                        const std::optional<Kill>& kill, const std::string& log) {
-  const TempDir output;
-  std::vector<std::string> argv = {e2e::program()};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  auto environment = target.home().environment();
-  if (kill && !kill->point.empty()) {
-    environment["TRANSSHIP_FAULT"] = fmt::format("{}:{}", kill->point, kill->value);
-  }
-  if (!log.empty()) environment["TRANSSHIP_FAULT_LOG"] = log;
   const std::uint64_t before = target.proxy().up();
-  Process process({.argv = argv,
-                   .environment = environment,
-                   .output = output / "out",
-                   .errors = output / "err"});
-  if (kill && kill->point.empty()) {
+  return run_until(arguments, target.home(), kill, log, [&](Process& process) {
+    if (!kill || !kill->point.empty()) return;
     test::eventually(
         [&] { return target.proxy().up() - before >= kill->value || !process.running(); },
         std::chrono::seconds(60));
     process.signal(SIGKILL);
-  }
-  ProgramEnd run;
-  run.code = process.wait(std::chrono::seconds(90)).value_or(-1);
-  run.killed = run.code == 128 + SIGKILL;
-  run.errors = output.read("err");
-  return run;
+  });
+}
+
+ProgramEnd run_program(const std::vector<std::string>& arguments, const Home& home,
+                       const std::optional<Kill>& kill, const std::string& log) {
+  return run_until(arguments, home, kill, log, [](Process&) {});
 }
 
 std::map<std::string, Reads> blob_reads(const RequestLog& log) {

@@ -98,6 +98,9 @@ struct ProgramEnd {
 /// often it passed each fault point.
 ProgramEnd run_program(const std::vector<std::string>& arguments, Target& target,
                        const std::optional<Kill>& kill, const std::string& log = {});
+/// The same where no target counts bytes: `kill` is a fault point.
+ProgramEnd run_program(const std::vector<std::string>& arguments, const Home& home,
+                       const std::optional<Kill>& kill, const std::string& log = {});
 
 /// GETs of each blob that a registry logged: how many, and bytes sent in all.
 struct Reads {

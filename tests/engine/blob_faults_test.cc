@@ -26,10 +26,15 @@ std::vector<Call> calls(const test::MemoryStore& store, Step step) {
   return out;
 }
 
+// A blob of 3 MB whose first read breaks after 1,000,003 bytes.
+oci::Descriptor add_breaking(BlobWorld& world) {
+  world.source.inject({.step = Step::kBlobGet, .kind = Fault::Kind::kBreak, .after = 1'000'003});
+  return world.add(random_bytes(3'000'000));
+}
+
 TEST(BlobFaults, BrokenReadGoesOnWhereItBroke) {
   BlobWorld world(3);
-  const auto blob = world.add(random_bytes(3'000'000));
-  world.source.inject({.step = Step::kBlobGet, .kind = Fault::Kind::kBreak, .after = 1'000'003});
+  const auto blob = add_breaking(world);
   world.transfer(blob);
   world.expect_all_arrived(blob);
   const auto gets = calls(world.source, Step::kBlobGet);
@@ -42,8 +47,7 @@ TEST(BlobFaults, BrokenReadGoesOnWhereItBroke) {
 TEST(BlobFaults, BrokenReadNamesTheVersionThatItHasTheBeginningOf) {
   BlobWorld world(1);
   world.source.options.version = "\"v1\"";
-  const auto blob = world.add(random_bytes(3'000'000));
-  world.source.inject({.step = Step::kBlobGet, .kind = Fault::Kind::kBreak, .after = 1'000'003});
+  const auto blob = add_breaking(world);
   world.transfer(blob);
   world.expect_all_arrived(blob);
   const auto gets = calls(world.source, Step::kBlobGet);

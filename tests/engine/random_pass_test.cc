@@ -21,14 +21,8 @@ struct Limits {
 };
 
 /// How many artifacts of each target were found, and how many of them ended.
-class Ends final : public engine::Progress {
+class Ends final : public engine::SilentProgress {
  public:
-  void blob_started(std::uint64_t, const oci::Descriptor&, const oci::RepositoryId&) override {}
-  void moved(std::uint64_t, std::uint64_t) override {}
-  void blob_ended(std::uint64_t, BlobEnd) override {}
-  void expected(std::uint64_t, std::uint64_t) override {}
-  void tagged(const oci::RepositoryId&, std::string_view, const oci::Digest&) override {}
-  void note(std::string_view) override {}
   void artifacts_found(std::string_view target, std::uint64_t more) override {
     open[std::string(target)] += static_cast<std::int64_t>(more);
   }

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/body.h"
+#include "engine/connection_pace.h"
 
 // When a further connection is tried, and when it stays: on paths given by formulas.
 

@@ -12,13 +12,9 @@
 namespace transship::test {
 
 /// Keeps what it is told.
-class RecordingProgress final : public engine::Progress {
+class RecordingProgress final : public engine::SilentProgress {
  public:
-  void blob_started(std::uint64_t, const oci::Descriptor&, const oci::RepositoryId&) override {}
   void moved(std::uint64_t, std::uint64_t bytes) override { bytes_moved += bytes; }
-  void blob_ended(std::uint64_t, BlobEnd) override {}
-  void expected(std::uint64_t, std::uint64_t) override {}
-  void tagged(const oci::RepositoryId&, std::string_view, const oci::Digest&) override {}
   void note(std::string_view line) override { notes.emplace_back(line); }
   std::uint64_t bytes_moved = 0;
   std::vector<std::string> notes;
