@@ -38,8 +38,10 @@ struct Options {
   std::uint64_t resumable_bytes = 16ULL << 20U;
   std::uint64_t split_above = 64ULL << 20U;  ///< Larger blobs may be read over several connections;
   std::size_t source_connections = 8;        ///< as many as pay, at most so many a source.
-  std::chrono::milliseconds slow_target_after{2'000};  ///< design 5: when a target is detached.
-  std::uint64_t random_seed = 0;                       ///< Of the jitter; 0: from the machine.
+  /// How long the others wait for one target alone before it is detached (design 5). What they lose
+  /// by it is 2 s at most: this, the time until it is seen, and the work of the one more reader.
+  std::chrono::milliseconds slow_target_after{1'750};
+  std::uint64_t random_seed = 0;  ///< Of the jitter; 0: from the machine.
 };
 
 }  // namespace transship::engine
