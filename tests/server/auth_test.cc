@@ -9,9 +9,9 @@
 namespace transship::server {
 namespace {
 
-std::string bcrypt(const std::string& password) {
+std::string bcrypt(const std::string& password, unsigned cost = 4) {
   char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-  crypt_gensalt_rn("$2y$", 4, nullptr, 0, salt, sizeof salt);
+  crypt_gensalt_rn("$2y$", cost, nullptr, 0, salt, sizeof salt);
   crypt_data data{};
   return crypt_r(password.c_str(), salt, &data);
 }
@@ -76,6 +76,30 @@ TEST_F(Auth, ManyAtOnce) {
     }
   }
   EXPECT_EQ(granted, 16);
+}
+
+// A hash of this cost takes half a second or more: whoever needs none does not wait for it.
+TEST_F(Auth, OthersAreAnsweredWhileAPasswordIsChecked) {
+  options.anonymous_read = true;
+  std::ofstream(options.htpasswd) << "carol:" << bcrypt("secret", 13) << "\n";
+  start();
+  std::atomic<bool> checked = false;
+  int meanwhile = 0, status = 0;
+  std::jthread login([&] {
+    status = as("carol:secret", "POST", "/v2/a/blobs/uploads/").status;
+    checked = true;
+  });
+  while (!checked) {
+    ASSERT_EQ(ask("GET", "/v2/").status, 200);
+    ++meanwhile;
+  }
+  login.join();
+  EXPECT_EQ(status, 202);
+  EXPECT_GE(meanwhile, 20);
+  // From then on it is known, and costs no hash.
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(as("carol:secret", "POST", "/v2/a/blobs/uploads/").status, 202);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(200));
 }
 
 TEST_F(Auth, TellsTheUserToObservers) {

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <future>
 
@@ -88,6 +91,54 @@ TEST(Connections, ARefusedConnectionIsNamed) {
   EXPECT_EQ(answer.error().message, "connect to " + host + ": connection refused");
   // A host that never answered: most likely a wrong port.
   EXPECT_FALSE(answer.error().retryable);
+}
+
+/// A port whose queue of connections is full: the kernel drops whoever else comes.
+class FullQueue {
+ public:
+  FullQueue() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    ::bind(listener_, any, size);
+    ::listen(listener_, 0);
+    ::getsockname(listener_, any, &size);
+    port_ = ntohs(address.sin_port);
+    // One is taken into a queue of none; the others are to be sure.
+    for (const int fd : waiting_) ::connect(fd, any, size);
+  }
+  FullQueue(const FullQueue&) = delete;
+  FullQueue& operator=(const FullQueue&) = delete;
+  ~FullQueue() {
+    ::close(listener_);
+    for (const int fd : waiting_) ::close(fd);
+  }
+  std::string host() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  static int a_socket() { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+
+  int listener_ = a_socket();
+  std::array<int, 4> waiting_{a_socket(), a_socket(), a_socket(), a_socket()};
+  std::uint16_t port_ = 0;
+};
+
+TEST(Connections, AHostThatDoesNotAnswerIsWaitedForSoLong) {
+  const FullQueue silent;
+  Options options;
+  options.connect_timeout = std::chrono::milliseconds(300);
+  Harness h(options);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto answer = h.send(get("http://" + silent.host() + "/v2/"));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kTimeout) << answer.error().describe();
+  EXPECT_THAT(answer.error().message, HasSubstr(silent.host()));
+  EXPECT_TRUE(answer.error().retryable);
+  EXPECT_GE(took, std::chrono::milliseconds(300));
+  EXPECT_LT(took, std::chrono::seconds(5));
 }
 
 TEST(Connections, AHostThatHasAnsweredMayComeBack) {
