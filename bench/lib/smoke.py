@@ -1,4 +1,4 @@
-"""bench/smoke: exact request counts, and CPU per byte beside crane."""
+"""bench/smoke: exact request counts, the bound on memory, and CPU per byte beside crane."""
 
 import pathlib
 import sys
@@ -17,6 +17,8 @@ CPU_AIM = 0.75
 CPU_LIMIT = 1.5
 # T8 of the targets, resident.
 PEAK_LIMIT = 40
+# MiB for --memory: the least that it takes, the default, and one between.
+MEMORY_BOUNDS = (48, 64, 128)
 ROUNDS = 5
 
 
@@ -65,6 +67,32 @@ def cpu(work, start, name):
     return problems
 
 
+def memory(work):
+    """Problems of the bound that --memory gives, with more blobs in flight than fit into the least."""
+    problems = []
+    with servers.Serve(work / "a") as source, servers.Serve(work / "b") as target:
+        blobs = [content.seeded_bytes(n, 8 << 20) for n in range(32)]
+        content.Registry(source.host).push("large/app", content.image("1", blobs))
+        for n in range(40):
+            layers = [content.seeded_bytes(100 + 10 * n + k, 300_000) for k in range(6)]
+            content.Registry(source.host).push(f"small/app{n}", content.image("1", layers))
+        for bound in MEMORY_BOUNDS:
+            to = f"{target.host}/within{bound}"
+            job = work / f"within{bound}.toml"
+            job.write_text(f'[[job]]\nname = "all"\nsource = "{source.host}"\ntargets = ["{to}"]\n')
+            one = ["copy", f"{source.host}/large/app:1", f"{to}/app:1"]
+            for command in (one, ["sync", "-c", str(job)]):
+                home = work / f"home-{command[0]}-{bound}"
+                done = servers.run(
+                    [servers.PROGRAM, *command, "--quiet", "--memory", f"{bound}MiB"], home)
+                print(f"{command[0]} with --memory {bound}MiB: peak {done.peak_mib:.0f} MiB")
+                if done.code != 0:
+                    problems.append(f"{command[0]} ended with {done.code}: {done.err}")
+                if done.peak_mib > bound:
+                    problems.append(f"{command[0]} with {bound} MiB: peak {done.peak_mib:.0f} MiB")
+    return problems
+
+
 def main():
     problems = []
     with servers.scratch() as directory:
@@ -74,6 +102,7 @@ def main():
         if servers.find_program("registry"):
             start, name = servers.Distribution, "distribution v3"
             problems += request_counts(work / "distribution", start, name)
+        problems += memory(work / "memory")
         problems += cpu(work / "cpu", start, name)
     for problem in problems:
         print("MISSED: " + problem)

@@ -103,7 +103,7 @@ void add_network(CLI::App* app, NetworkArguments& network) {
                "where it was (default 30s)")
       ->group(group);
   add_size(app, "--memory", network.memory_bytes,
-           "Bound on resident memory (default 128MiB; at least 32MiB)")
+           "Bound on resident memory (default 128MiB; at least 48MiB)")
       ->group(group);
   add_size(app, "--max-manifest-size", network.max_manifest_bytes,
            "Manifests above this are refused (default 4MiB)")

@@ -29,6 +29,9 @@ void keep_memory() {
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   // No fast bins: each free of a buffer would sweep them all.
   mallopt(M_MXFAST, 0);
+  // What one thread gave back is there for the others: with an arena for each, a pass whose work
+  // moved from shard to shard held 79 MiB where 64 were allowed. Costs no CPU that can be measured.
+  mallopt(M_ARENA_MAX, 1);
   // NOLINTEND(concurrency-mt-unsafe)
 }
 

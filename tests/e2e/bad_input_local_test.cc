@@ -56,7 +56,7 @@ std::vector<Usage> usages() {
        {"copy", kImage, "127.0.0.1:1/x@" + digest, "--platform", "linux/arm64"},
        {"--platform", digest}},
       {"ReferrersEmpty", with({"--referrers", ""}), {"--referrers"}},
-      {"MemoryTooSmall", with({"--memory", "1MiB"}), {"--memory", "32.0 MiB"}},
+      {"MemoryTooSmall", with({"--memory", "1MiB"}), {"--memory", "48.0 MiB"}},
       {"MemoryNoNumber", with({"--memory", "much"}), {"much"}},
       {"ManifestSizeZero", with({"--max-manifest-size", "0"}), {"--max-manifest-size"}},
       {"CaMissing", with({"--ca", "/nowhere/ca.pem"}), {"--ca /nowhere/ca.pem"}},
