@@ -156,6 +156,7 @@ RepositorySync::Indexes RepositorySync::chosen() const {
 }
 
 void RepositorySync::cut_short(const Error& error) {
+  cut_short_ = true;
   if (missing(error) && !what_.named) {
     // Catalogs list what was deleted since (mcr.microsoft.com, and docker's own for ever).
     pass_.run.warn(fmt::format("{} is in the catalog, and is not there", source_text()));
@@ -164,6 +165,16 @@ void RepositorySync::cut_short(const Error& error) {
   pass_.keeper.incomplete(source_text());
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (targets_[i].live) pass_.keeper.fail(source_text(), i, error);
+  }
+}
+
+// What another walk found, and this one did not: a list failed, or a tag is gone since.
+void RepositorySync::end_told() {
+  const bool failed = cut_short_ || live_targets().empty();
+  for (; told_before_ > 0; --told_before_) {
+    for (const std::size_t i : served_) {
+      pass_.keeper.ended_early(i, failed ? ItemOutcome::kFailed : ItemOutcome::kSkipped);
+    }
   }
 }
 

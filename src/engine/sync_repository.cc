@@ -30,6 +30,7 @@ RepositorySync::RepositorySync(PassState& pass, Lane& lane, Errand errand, FairS
       blobs_(pass.run, *source_),
       commits_(pass.run, view_, blobs_),
       left_to_others_(std::move(errand.begun)),
+      served_(std::move(errand.targets)),
       told_before_(errand.told),
       slot_(std::move(slot)),
       artifacts_(executor, TaskGroup::OnFailure::kKeepGoing) {
@@ -37,7 +38,7 @@ RepositorySync::RepositorySync(PassState& pass, Lane& lane, Errand errand, FairS
     Target& target = targets_.emplace_back();
     target.repository = pass.run.begin_target(pass.stores.target(i, what_.targets[i]));
     target.id = target.repository->id().to_string();
-    target.live = std::ranges::find(errand.targets, i) != errand.targets.end();
+    target.live = std::ranges::find(served_, i) != served_.end();
     if (!target.live || !pass.health.given_up(i)) continue;
     target.live = false;
     pass.health.left_out(i);
@@ -97,6 +98,7 @@ Task<Result<void>> RepositorySync::run() {
                                source_text(), invalid_));
   }
   if (first_walk()) pass_.keeper.repository_done();
+  if (walked) end_told();
   co_return walked ? joined : walked;
 }
 

@@ -120,6 +120,7 @@ class RepositorySync {
   [[nodiscard]] Task<void> flush();
   void waited_for_disk(Clock::time_point begin);
   void finished(std::size_t target, ItemReport item, bool told = false);
+  void end_told();
   void let_go();
   std::vector<std::size_t> live_targets() const;
   bool first_walk() const { return &lane_ == &pass_.lane; }
@@ -139,10 +140,12 @@ class RepositorySync {
   SingleFlight<int, bool> long_lists_{true};
   FairSlots::Held long_list_;
   std::size_t invalid_ = 0;
+  bool cut_short_ = false;   ///< The source's list.
   std::vector<bool> begun_;  ///< By index in `taken_`.
   std::size_t found_ = 0;    ///< Tags that progress was told of.
   const TagTable left_to_others_;
-  std::uint64_t told_before_;  ///< Tags that it was told of by another walk.
+  const std::vector<std::size_t> served_;  ///< The targets that it is for.
+  std::uint64_t told_before_;  ///< Tags of theirs that progress was told of by another walk.
   std::size_t pinned_begun_ = 0;
   bool all_begun_ = false;
   FairSlots::Held slot_;

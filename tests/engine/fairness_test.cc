@@ -186,6 +186,41 @@ TEST_F(SlowTargetOfMany, IsServedWithTheOthersAgainOnceItLacksNothing) {
   EXPECT_LT(lists, 45) << "it was not served with the others again";
 }
 
+// What the first walk found for it, and the second one cannot bring.
+TEST_F(SlowTargetOfMany, WhatWasFoundForItEndsWhereTheSourceIsNotListedAgain) {
+  fill_large(1, 100);
+  int lists = 0;
+  source.weather = [&](Step step, const std::string&) -> std::optional<Fault> {
+    if (step != Step::kTags || lists++ == 0) return std::nullopt;
+    return Fault{.error = {.code = Errc::kConflict, .message = "no list"}};
+  };
+  const engine::Report report = pass();
+  EXPECT_GT(lists, 1) << "it was never served apart";
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(outcomes(report, "eu.example/mirror").copied, all);
+  EXPECT_EQ(outcomes(report, "us.example/mirror").failed, 1U);
+  EXPECT_EQ(progress.found, 2 * all + 1) << "the list is an item of its own";
+  EXPECT_EQ(progress.artifacts.size(), progress.found);
+}
+
+TEST_F(SlowTargetOfMany, WhatIsGoneFromTheSourceSinceIsLeftOut) {
+  fill_large(1, 100);
+  int lists = 0;
+  source.watch = [&](const Call& call) {
+    if (call.step != Step::kTags || lists++ == 0) return;
+    for (std::size_t t = 90; t < all; ++t) {
+      source.repository("team/app0").untag(fmt::format("v{}", t));
+    }
+  };
+  const engine::Report report = pass();
+  EXPECT_GT(lists, 1) << "it was never served apart";
+  EXPECT_EQ(outcomes(report, "us.example/mirror").copied, all - 10);
+  // The first walk listed them when they were there.
+  EXPECT_EQ(outcomes(report, "eu.example/mirror").failed, 10U);
+  EXPECT_EQ(progress.found, 2 * all);
+  EXPECT_EQ(progress.artifacts.size(), 2 * all);
+}
+
 TEST_F(SlowTargetOfMany, TheLatestTagsOfARepositoryAreThoseOfBoth) {
   fill_large(1, 120);
   job.tags.latest = 60;
