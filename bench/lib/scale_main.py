@@ -17,10 +17,10 @@ TAGS = 100  # of each repository
 class Made(servers.Server):
     """A registry of made-up content: tests/support/made_registry.h."""
 
-    def __init__(self, directory, repositories, *more):
+    def __init__(self, directory, repositories, *more, tags=TAGS):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        super().__init__([str(MADE), "--repositories", str(repositories), "--tags", str(TAGS),
+        super().__init__([str(MADE), "--repositories", str(repositories), "--tags", str(tags),
                           *more], directory, "made_registry")
         self.wait_for(lambda: "listening on" in self.out.read_text())
         self.host = re.search(r"listening on (\S+)", self.out.read_text())[1]
@@ -86,6 +86,21 @@ def first_passes(work, most):
     return rows
 
 
+def one_repository(work, tags):
+    """All tags in one repository: a first pass, and one with nothing new."""
+    rows = {"first pass, one repository": [], "no-op, one repository": []}
+    home = work / f"one{tags}"
+    with Made(home / "source", 1, tags=tags) as source, \
+            Made(home / "target", 1, "--empty", tags=tags) as target:
+        file = job(home, source.host, target.host, "")
+        for name in rows:
+            rows[name].append(measured("sync", file, home, tags, source, target))
+            print(name, rows[name][-1], flush=True)
+        if target.stats()["tags"] != tags:
+            raise RuntimeError("tags are missing at the target")
+    return rows
+
+
 def later_passes(work, least, most, profile):
     """Over a target that has everything; `look` is the pass that fills the journal."""
     lists = ["--acr-lists"] if profile else []
@@ -103,25 +118,41 @@ def later_passes(work, least, most, profile):
 
 
 def table(figures):
-    lines = [f"Machine: {figures['machine']}. {TAGS} tags a repository, each an image of 3 blobs "
+    lines = [f"Machine: {figures['machine']}. {TAGS} tags a repository where nothing else is said, each an image of 3 blobs "
              "of its own, made up from a seed by two servers on the same machine; "
              "`referrers = \"none\"`, the default of `--memory` (128 MiB).", "",
              "| pass | tags | CPU us/tag | wall s | peak MiB | requests/tag | journal B/tag |"
              " first blob ms |", "|---|---|---|---|---|---|---|---|"]
     for name, rows in figures["passes"].items():
         for f in rows:
-            first = f["first_blob_ms"] if name == "first pass" else ""
+            first = f["first_blob_ms"] if name.startswith("first pass") else ""
             lines.append(f"| {name} | {f['tags']} | {f['cpu_us_per_tag']:.1f} | {f['wall_s']:.1f} |"
                          f" {f['peak_mib']:.0f} | {f['requests_per_tag']:.3f} |"
                          f" {f['journal_bytes_per_tag']:.0f} | {first} |")
     return "\n".join(lines) + "\n"
 
 
+def write(figures):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "scale.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (RESULTS / "scale.md").write_text(table(figures))
+    print(table(figures))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--first", type=int, default=100_000)
+    parser.add_argument("--one", type=int, default=100_000, help="tags of the one repository")
+    parser.add_argument("--only-one", action="store_true",
+                        help="measure the one repository alone; the other rows stay")
     options = parser.parse_args()
+    if options.only_one:
+        figures = json.loads((RESULTS / "scale.json").read_text())
+        with servers.scratch() as directory:
+            figures["passes"].update(one_repository(pathlib.Path(directory), options.one))
+        write(figures)
+        return
     figures = {"machine": f"{os.cpu_count()} cores, "
                           f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB"}
     with servers.scratch() as directory:
@@ -130,11 +161,9 @@ def main():
         later = later_passes(work, 10 * options.first, options.most, "")
         for name, rows in later.items():
             figures["passes"].setdefault(name, []).extend(rows)
+        figures["passes"].update(one_repository(work, options.one))
         figures["passes"].update(later_passes(work, 10_000, options.most, "acr"))
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "scale.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (RESULTS / "scale.md").write_text(table(figures))
-    print(table(figures))
+    write(figures)
 
 
 if __name__ == "__main__":
