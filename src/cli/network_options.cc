@@ -17,6 +17,7 @@ transport::HostOptions host_options(const config::RegistryConfig& registry) {
   out.cert_file = registry.tls_cert;
   out.key_file = registry.tls_key;
   out.bandwidth = registry.bandwidth;
+  out.stall_timeout = registry.stall_timeout;
   return out;
 }
 

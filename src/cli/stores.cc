@@ -23,8 +23,6 @@ constexpr std::size_t kWorkers = 4;
 constexpr std::uint64_t kFixedMemory = 28ULL << 20U;
 // What the help promises: below it too little is left for bodies.
 constexpr std::uint64_t kLeastMemory = 48ULL << 20U;
-// A packet that is lost may take that long.
-constexpr std::chrono::seconds kLeastStall{1};
 
 std::size_t body_budget(std::uint64_t memory) {
   return static_cast<std::size_t>(std::max(memory, kLeastMemory) - kFixedMemory);
@@ -52,9 +50,6 @@ Result<void> check_network(const NetworkArguments& arguments) {
   }
   if (arguments.max_manifest_bytes == 0) {
     return fail(Errc::kInvalidArgument, "--max-manifest-size: nothing fits into 0 B");
-  }
-  if (arguments.stall_timeout && *arguments.stall_timeout < kLeastStall) {
-    return fail(Errc::kInvalidArgument, "--stall-timeout: 1s is the least");
   }
   if (arguments.cert.empty() != arguments.key.empty()) {
     return fail(Errc::kInvalidArgument, "--cert and --key belong together");

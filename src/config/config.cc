@@ -75,6 +75,7 @@ RegistryConfig read_registry(const std::string& host, TomlTable& table) {
   out.bandwidth = read_as(table, "bandwidth", &parse_bandwidth).value_or(0);
   out.max_retry_after = read_as(table, "max_retry_after", &parse_duration);
   out.give_up_after = read_as(table, "give_up_after", &parse_duration);
+  out.stall_timeout = read_as(table, "stall_timeout", &parse_duration);
   out.profile = table.choice("profile", registry::profile_names()).value_or("");
   out.allow_private_redirects = table.boolean("allow_private_redirects").value_or(false);
   out.token_hosts = table.strings("token_hosts");

@@ -32,7 +32,7 @@ struct RegistryConfig {
   SecretOptions secret;
   std::size_t max_connections = 0;  ///< 0: the default.
   std::uint64_t bandwidth = 0;      ///< Bytes a second, each way; 0: no limit.
-  std::optional<std::chrono::milliseconds> max_retry_after, give_up_after;
+  std::optional<std::chrono::milliseconds> max_retry_after, give_up_after, stall_timeout;
   std::string profile;
   bool allow_private_redirects = false;
   std::vector<std::string> token_hosts;

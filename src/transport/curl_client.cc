@@ -92,7 +92,10 @@ class Client final : public CurlClient {
     CurlShard::Limits out;
     out.http2_per_host = kHttp2PerHost;
     out.http1_per_host = options_.max_connections;
-    const auto shortest = std::min(options_.first_byte_timeout, options_.stall_timeout);
+    auto shortest = std::min(options_.first_byte_timeout, options_.stall_timeout);
+    for (const auto& [name, host] : options_.hosts) {
+      shortest = std::min(shortest, host.stall_timeout.value_or(shortest));
+    }
     out.tick =
         std::clamp(shortest / 4, std::chrono::milliseconds(5), std::chrono::milliseconds(1000));
     return out;
@@ -158,6 +161,7 @@ class Client final : public CurlClient {
       TS_TRY(spec.tls, tls_material(options_, url, !hops.redirected && !hops.request.named_by));
     }
     spec.bandwidth = bandwidth(hops.request.url);
+    spec.stall_timeout = stall_timeout_of(options_, hops.request.url);
     advise(hops);
     return spec;
   }

@@ -112,6 +112,12 @@ std::uint64_t bandwidth_of(const Options& options, const Url& url) {
   return own != nullptr && own->bandwidth > 0 ? own->bandwidth : options.bandwidth;
 }
 
+std::chrono::milliseconds stall_timeout_of(const Options& options, const Url& url) {
+  const HostOptions* own = options_of(options, url);
+  return own == nullptr ? options.stall_timeout
+                        : own->stall_timeout.value_or(options.stall_timeout);
+}
+
 bool private_redirects_allowed(const Options& options, const Url& url) {
   return listed(options.allow_private_redirects, url);
 }

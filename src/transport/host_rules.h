@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ bool private_redirects_allowed(const Options& options, const Url& url);
 
 /// Bytes a second to and from this host, each way; 0: no limit.
 std::uint64_t bandwidth_of(const Options& options, const Url& url);
+
+/// How long bytes may be due to or from this host and not move.
+std::chrono::milliseconds stall_timeout_of(const Options& options, const Url& url);
 
 /// What `asked` led to is refused: an address of a kind to which it may not lead.
 Error private_address_error(const Url& asked, const Url& there, AddressKind kind);

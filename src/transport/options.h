@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct HostOptions {
   std::string cert_file;
   std::string key_file;         ///< Empty: the key is in `cert_file`.
   std::uint64_t bandwidth = 0;  ///< Bytes a second of bodies, each way; 0: as for every host.
+  std::optional<std::chrono::milliseconds> stall_timeout;  ///< Nothing: as for every host.
 };
 
 /// What the transport may be told. Hosts are written "host" (any port) or "host:port", lower case,

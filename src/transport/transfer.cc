@@ -26,7 +26,8 @@ constexpr std::uint64_t kLargeBody = 1ULL << 20U;
 constexpr std::uint64_t kLeastRateOfLarge = 100;
 constexpr std::uint64_t kLeastRateOfSmall = 1000;
 
-DeadlineLimits limits_of(const Request& request, const Options& options) {
+DeadlineLimits limits_of(const TransferSpec& spec, const Options& options) {
+  const Request& request = *spec.request;
   const auto base = request.first_byte_timeout == Request{}.first_byte_timeout
                         ? options.first_byte_timeout
                         : request.first_byte_timeout;
@@ -36,7 +37,7 @@ DeadlineLimits limits_of(const Request& request, const Options& options) {
                                            std::max<std::uint64_t>(options.upload_settle_rate, 1));
   const bool large = std::max(request.content_length, request.expected_bytes) > kLargeBody;
   return {.first_byte = base + settling,
-          .stall = options.stall_timeout,
+          .stall = spec.stall_timeout,
           .least_rate = large ? kLeastRateOfLarge : kLeastRateOfSmall};
 }
 
@@ -73,7 +74,7 @@ Transfer::Transfer(TransferSpec spec, const Options& options,
     : spec_(std::move(spec)),
       options_(options),
       done_(std::move(done)),
-      deadlines_(limits_of(*spec_.request, options)) {}
+      deadlines_(limits_of(spec_, options)) {}
 
 Transfer::~Transfer() { curl_slist_free_all(static_cast<curl_slist*>(header_list_)); }
 

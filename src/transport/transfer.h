@@ -24,7 +24,8 @@ struct TransferSpec {
   std::string proxy;  ///< Empty: none.
   AddressRule addresses;
   Bandwidth* bandwidth = nullptr;  ///< Or no limit. Outlives the transfer.
-  bool known_host = false;         ///< It has answered before: a failure to reach it may pass.
+  std::chrono::milliseconds stall_timeout{};
+  bool known_host = false;  ///< It has answered before: a failure to reach it may pass.
 };
 
 struct TransferEnd {

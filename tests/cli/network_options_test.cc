@@ -15,11 +15,13 @@ TEST(NetworkOptions, KeysOfDockerHubAreThoseOfTheHostThatIsAsked) {
   hub.bandwidth = 1000;
   hub.max_connections = 5;
   hub.give_up_after = 90s;
+  hub.stall_timeout = 15s;
   hub.allow_private_redirects = true;
   const Configured configured = {{"docker.io", hub}};
   const auto transport = transport_options({}, configured);
   EXPECT_EQ(transport.hosts.at("registry-1.docker.io").ca_file, "/ca.pem");
   EXPECT_EQ(transport.hosts.at("registry-1.docker.io").bandwidth, 1000U);
+  EXPECT_EQ(transport.hosts.at("registry-1.docker.io").stall_timeout, 15s);
   EXPECT_TRUE(transport.allow_private_redirects.contains("registry-1.docker.io"));
   const auto gates = gate_options({}, configured);
   EXPECT_EQ(gates.hosts.at("registry-1.docker.io").max_connections, 5U);

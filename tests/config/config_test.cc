@@ -42,6 +42,7 @@ max_connections = 12
 bandwidth = "200MiB/s"
 max_retry_after = "90s"
 give_up_after = "5m"
+stall_timeout = "90s"
 profile = "harbor"
 allow_private_redirects = true
 token_hosts = ["SSO.example.net"]
@@ -69,6 +70,7 @@ pinned = ["app/x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b
   EXPECT_EQ(hub.bandwidth, 200ULL << 20U);
   EXPECT_EQ(hub.max_retry_after, std::chrono::seconds(90));
   EXPECT_EQ(hub.give_up_after, std::chrono::minutes(5));
+  EXPECT_EQ(hub.stall_timeout, std::chrono::seconds(90));
   EXPECT_EQ(hub.profile, "harbor");
   EXPECT_TRUE(hub.allow_private_redirects);
   EXPECT_EQ(hub.token_hosts, std::vector<std::string>{"sso.example.net"});
@@ -95,6 +97,7 @@ TEST(Config, BandwidthsAndTimesSayHowTheyAreWritten) {
   EXPECT_ERROR(registry("bandwidth = \"fast\""), "jobs.toml:2");
   EXPECT_ERROR(registry("bandwidth = 5"), "bandwidth");
   EXPECT_ERROR(registry("give_up_after = \"2\""), "write 90s, 15m or 8h");
+  EXPECT_ERROR(registry("stall_timeout = \"0s\""), "write 90s, 15m or 8h");
   EXPECT_ERROR(registry("max_retry_after = \"-1s\""), "write 90s, 15m or 8h");
 }
 

@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <thread>
 
+#include "e2e/stalling_source.h"
 #include "e2e/sync_rig.h"
 
 namespace transship::e2e {
@@ -217,6 +219,26 @@ TEST_F(RegistryLimits, AHostThatOnlyFailsIsGivenUpAfterItsOwnTime) {
                     HasSubstr("give_up_after of registry.\"" + down.host() + "\"")));
   EXPECT_GE(done.outcome.took, seconds(1));
   EXPECT_LT(done.outcome.took, seconds(8));
+}
+
+TEST_F(RegistryLimits, ABodyThatStandsStillIsBrokenAfterTheHostsOwnTime) {
+  const Served eu;
+  StallingSource source(50'000);
+  const auto image = test::make_image({.layers = 1, .layer_bytes = 1U << 20U});
+  source.put(image);
+  const std::string file = job(source.host(), {eu.host()},
+                               "referrers = \"none\"\nrepositories = { include = [\"app\"] }\n");
+  say_of(source.host(), "stall_timeout = \"1s\"\n");
+  const std::jthread healing([&] {
+    test::eventually([&] { return source.stalled(); });
+    source.heal();
+  });
+  const Pass done = pass(file);
+  EXPECT_DONE(done.outcome);
+  EXPECT_TRUE(source.stalled());
+  EXPECT_EQ(differences(eu.http(), "app", image), "");
+  EXPECT_GE(done.outcome.took, seconds(1));
+  EXPECT_LT(done.outcome.took, seconds(20)) << "for every host it is 30 s";
 }
 
 TEST_F(RegistryLimits, AProfileSaysHowBlobsAreSent) {
