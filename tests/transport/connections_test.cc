@@ -3,13 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <future>
 
+#include "support/own_network.h"
 #include "support/raw_server.h"
 #include "transport/harness.h"
 #include "transport/send_buffer.h"
@@ -96,10 +99,11 @@ TEST(Connections, ARefusedConnectionIsNamed) {
 /// A port whose queue of connections is full: the kernel drops whoever else comes.
 class FullQueue {
  public:
-  FullQueue() {
+  explicit FullQueue(std::uint32_t at = INADDR_LOOPBACK, std::uint16_t port = 0) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(at);
     socklen_t size = sizeof address;
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     ::bind(listener_, any, size);
@@ -139,6 +143,41 @@ TEST(Connections, AHostThatDoesNotAnswerIsWaitedForSoLong) {
   EXPECT_TRUE(answer.error().retryable);
   EXPECT_GE(took, std::chrono::milliseconds(300));
   EXPECT_LT(took, std::chrono::seconds(5));
+}
+
+// In a process of its own: 0 when the second address answers within the time for connecting.
+constexpr int kCannot = 77;
+
+int reach_the_second_address() {
+  using transship::test::enter_own_network;
+  using transship::test::shadow_file;
+  if (!enter_own_network() ||
+      !shadow_file("/etc/hosts", "127.0.0.2 two.example\n127.0.0.1 two.example\n")) {
+    return kCannot;
+  }
+  RawServer server([](RawConnection& c) {
+    c.read_head();
+    c.respond("200 OK", "", "hello");
+  });
+  const FullQueue silent(INADDR_LOOPBACK + 1, server.port());
+  Options options;
+  options.connect_timeout = std::chrono::milliseconds(2000);
+  options.plain_http = {"two.example"};
+  Harness h(options);
+  const auto answer = h.send(get("http://two.example:" + std::to_string(server.port()) + "/"));
+  if (!answer) std::printf("%s\n", answer.error().describe().c_str());
+  std::fflush(stdout);
+  return answer && answer->body == "hello" ? 0 : 1;
+}
+
+TEST(Connections, WhereOneOfTwoAddressesKeepsSilentTheOtherIsReached) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(reach_the_second_address());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no network namespace may be made here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Connections, AHostThatHasAnsweredMayComeBack) {
