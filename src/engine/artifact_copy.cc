@@ -123,7 +123,7 @@ Task<Result<void>> ArtifactCopy::serve_late(std::vector<std::size_t> late) {
     if (on_ended) on_ended(late[target], failed);
   };
   for (std::size_t i = 0; i < late.size(); ++i) {
-    if (deliveries_[late[i]].tag_absent) copy.expect_no_tag(i);
+    if (const auto then = deliveries_[late[i]].tag_absent) copy.expect_no_tag(i, *then);
     if (deliveries_[late[i]].probe) copy.expect_content(i);
     if (deliveries_[late[i]].known) copy.expect_tag(i, *deliveries_[late[i]].known);
   }
@@ -145,7 +145,7 @@ Task<void> ArtifactCopy::serve_moved() {
   ArtifactCopy copy(shared_, root_, std::move(targets), walk_.executor(), patient_);
   copy.moves_ = moves_ + 1;
   for (std::size_t i = 0; i < moved_.size(); ++i) {
-    if (deliveries_[moved_[i]].tag_absent) copy.expect_no_tag(i);
+    if (const auto then = deliveries_[moved_[i]].tag_absent) copy.expect_no_tag(i, *then);
     copy.expect_content(i);
   }
   std::vector<ItemReport> items = co_await copy.run();
@@ -213,6 +213,28 @@ Task<Result<void>> ArtifactCopy::filter(Root& root) {
   co_return Result<void>{};
 }
 
+// With overwrite = never.
+void ArtifactCopy::keep(Delivery& delivery, const oci::Digest& existing) {
+  outcomes_[delivery.index] = ItemOutcome::kSkipped;
+  delivery.excluded = true;
+  delivery.add_note(
+      fmt::format("the tag exists with another digest ({}), and is kept", existing.short_string()));
+}
+
+// With overwrite = never: whether somebody else has written the tag since. Not asked as long as it
+// was not there a moment ago.
+Task<Result<bool>> ArtifactCopy::taken_meanwhile(Delivery& delivery) {
+  const CopyOptions& options = shared_.options;
+  if (options.overwrite || options.dry_run) co_return false;
+  const Clock::time_point then = delivery.tag_absent.value_or(begin_);
+  if (shared_.run.context.time.now() - then < options.tag_good_for) co_return false;
+  TS_CO_TRY(const auto there,
+            co_await shared_.commits.look(oci::ManifestName::by_tag(delivery.tag), delivery));
+  if (!there || there->digest == digest_) co_return false;
+  keep(delivery, there->digest);
+  co_return true;
+}
+
 // Sets the outcome of those that need nothing; the others are returned.
 std::vector<Delivery*> ArtifactCopy::decide(const Root& root) {
   std::vector<Delivery*> want;
@@ -225,10 +247,7 @@ std::vector<Delivery*> ArtifactCopy::decide(const Root& root) {
       delivery.probe = true;
       ++delivery.totals.manifests_skipped;
     } else if (existing && !shared_.options.overwrite) {
-      outcomes_[delivery.index] = ItemOutcome::kSkipped;
-      delivery.excluded = true;
-      delivery.add_note(fmt::format("the tag exists with another digest ({}), and is kept",
-                                    existing->short_string()));
+      keep(delivery, *existing);
     } else {
       if (existing) delivery.probe = true;
       want.push_back(&delivery);
@@ -274,31 +293,45 @@ Task<Result<void>> ArtifactCopy::bring_root(Node* root, std::vector<Delivery*> w
   co_return Result<void>{};
 }
 
-// Invariant 2: all below the root, the root itself if anything refers to it, what refers to it,
-// and the tag at the very end.
-Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery* delivery) {
-  Result<void> done = co_await walk_.ready(content, *delivery);
-  bool first_by_digest = delivery->tag.empty();
-  if (done && !first_by_digest) {
-    Result<bool> referred = co_await evidence_->refers_to(*root, *delivery);
-    if (referred) first_by_digest = *referred;
-    if (!referred) done = std::unexpected(std::move(referred).error());
+// All below the root, the root itself if anything refers to it, and what refers to it.
+Task<Result<void>> ArtifactCopy::bring_before_tag(Node* root, ContentPtr content,
+                                                  Delivery* delivery) {
+  TS_CO_TRY(co_await walk_.ready(content, *delivery));
+  bool by_digest = delivery->tag.empty();
+  if (!by_digest) {
+    TS_CO_TRY(by_digest, co_await evidence_->refers_to(*root, *delivery));
   }
-  if (done && first_by_digest) {
-    done = co_await shared_.commits.by_digest(content, *delivery);
-    if (done) walk_.set_here(*root, *delivery);
-  } else if (done) {
+  if (by_digest) {
+    TS_CO_TRY(co_await shared_.commits.by_digest(content, *delivery));
+    walk_.set_here(*root, *delivery);
+  } else {
     walk_.set_last(*root, *delivery);
   }
-  if (done) done = co_await walk_.idle(*delivery);
-  if (done && !delivery->tag.empty()) {
-    const Result<bool> stands = co_await tag_stands();
-    if (stands && !*stands) {
+  co_return co_await walk_.idle(*delivery);
+}
+
+// False: the source's tag is another by now.
+Task<Result<bool>> ArtifactCopy::write_tag(ContentPtr content, Delivery* delivery) {
+  if (delivery->tag.empty()) co_return true;
+  TS_CO_TRY(const bool stands, co_await tag_stands());
+  if (!stands) co_return false;
+  TS_CO_TRY(const bool taken, co_await taken_meanwhile(*delivery));
+  if (!taken) {
+    TS_CO_TRY(co_await shared_.commits.by_tag(content, delivery->tag, *delivery));
+  }
+  co_return true;
+}
+
+// Invariant 2: the tag comes at the very end.
+Task<Result<void>> ArtifactCopy::finish(Node* root, ContentPtr content, Delivery* delivery) {
+  Result<void> done = co_await bring_before_tag(root, content, delivery);
+  if (done) {
+    const Result<bool> written = co_await write_tag(content, delivery);
+    if (written && !*written) {
       moved_.push_back(delivery->index);
       co_return Result<void>{};
     }
-    done = stands ? co_await shared_.commits.by_tag(content, delivery->tag, *delivery)
-                  : Result<void>(std::unexpected(stands.error()));
+    if (!written) done = std::unexpected(written.error());
   }
   delivery->ended = shared_.run.context.time.now();
   if (on_ended) on_ended(delivery->index, !done);

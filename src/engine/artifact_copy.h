@@ -42,8 +42,11 @@ class ArtifactCopy {
 
   /// The target is known to hold other tags: asking for manifests before bringing them pays.
   void expect_content(std::size_t target) { deliveries_[target].probe = true; }
-  /// A list has shown that the target does not have the tag: it is not asked again.
-  void expect_no_tag(std::size_t target) { deliveries_[target].tag_absent = true; }
+  /// A list that was asked for `then` has shown that the target does not have the tag: it is not
+  /// asked again.
+  void expect_no_tag(std::size_t target, Clock::time_point then) {
+    deliveries_[target].tag_absent = then;
+  }
   /// The target's tag is known to be `digest`: it is not asked again.
   void expect_tag(std::size_t target, oci::Digest digest) {
     deliveries_[target].known = std::move(digest);
@@ -60,11 +63,16 @@ class ArtifactCopy {
   [[nodiscard]] Task<void> serve_moved();
   [[nodiscard]] Task<Result<bool>> tag_stands();
   [[nodiscard]] Task<Result<bool>> look_again();
+  [[nodiscard]] Task<Result<bool>> taken_meanwhile(Delivery& delivery);
+  void keep(Delivery& delivery, const oci::Digest& existing);
   bool may_move_on() const;
   [[nodiscard]] Task<Result<void>> deliver(Root root);
   [[nodiscard]] Task<Result<void>> filter(Root& root);
   std::vector<Delivery*> decide(const Root& root);
   [[nodiscard]] Task<Result<void>> bring_root(Node* root, std::vector<Delivery*> want);
+  [[nodiscard]] Task<Result<void>> bring_before_tag(Node* root, ContentPtr content,
+                                                    Delivery* delivery);
+  [[nodiscard]] Task<Result<bool>> write_tag(ContentPtr content, Delivery* delivery);
   [[nodiscard]] Task<Result<void>> finish(Node* root, ContentPtr content, Delivery* delivery);
   [[nodiscard]] Task<void> tell_missing();
   std::vector<Delivery*> all();

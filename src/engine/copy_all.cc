@@ -47,8 +47,8 @@ class CopyAll {
   const CopyOptions& options_;
   Executor executor_;
   Slots artifacts_;
-  std::vector<std::set<std::string>> there_;  ///< By target: tags that it has.
-  std::vector<bool> listed_;
+  std::vector<std::set<std::string>> there_;              ///< By target: tags that it has.
+  std::vector<std::optional<Clock::time_point>> listed_;  ///< When that was.
 };
 
 Task<Result<std::vector<std::string>>> CopyAll::list(oci::SourceRepository& repository, Side side) {
@@ -76,13 +76,16 @@ Task<Result<std::vector<std::string>>> CopyAll::list(oci::SourceRepository& repo
 
 // One list in place of a question for each tag.
 Task<Result<void>> CopyAll::look_at_target(std::size_t index) {
+  const Clock::time_point begin = run_.context.time.now();
   Result<std::vector<std::string>> tags = co_await list(*targets_[index].repository, Side::kTarget);
   if (!tags && tags.error().code == Errc::kCancelled) {
     co_return std::unexpected(std::move(tags).error());
   }
   // A repository that is not there yet has no tags; where the list is refused each tag is asked.
-  listed_[index] =
-      tags || tags.error().code == Errc::kRepositoryUnknown || tags.error().code == Errc::kNotFound;
+  if (tags || tags.error().code == Errc::kRepositoryUnknown ||
+      tags.error().code == Errc::kNotFound) {
+    listed_[index] = begin;
+  }
   if (tags) there_[index] = std::set<std::string>(tags->begin(), tags->end());
   co_return Result<void>{};
 }
@@ -93,7 +96,7 @@ Task<Result<void>> CopyAll::copy(std::string tag, Slots::Held) {
   ArtifactCopy copy({run_, view_, blobs_, commits_, options_}, oci::ManifestName::by_tag(tag),
                     targets, executor_);
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (listed_[i] && !there_[i].contains(tag)) copy.expect_no_tag(i);
+    if (listed_[i] && !there_[i].contains(tag)) copy.expect_no_tag(i, *listed_[i]);
     if (!there_[i].empty()) copy.expect_content(i);
   }
   keeper_.add(co_await copy.run());

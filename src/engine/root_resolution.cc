@@ -26,7 +26,7 @@ Task<Result<void>> look_at_all(ManifestCommit& commits, const std::optional<oci:
   TaskGroup looks(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
   for (Delivery* delivery : deliveries) {
     if (delivery->tag.empty() == tagged || !delivery->live()) continue;
-    if (tagged ? delivery->tag_absent : !digest) continue;
+    if (tagged ? delivery->tag_absent.has_value() : !digest) continue;
     if (tagged && delivery->known) {
       out[delivery->index] = delivery->known;
       continue;

@@ -138,8 +138,9 @@ struct Delivery {
   std::size_t index;  ///< Among the artifact's targets.
   /// The repository holds an older version: asking for manifests before bringing them pays.
   bool probe = false;
-  bool tag_absent = false;  ///< The tag is known not to be there.
-  bool excluded = false;    ///< By policy: nothing is written there.
+  bool excluded = false;  ///< By policy: nothing is written there.
+  /// When a list without the tag was asked for: it is known not to have been there then.
+  std::optional<Clock::time_point> tag_absent{};
   /// What the tag is there, known without asking.
   std::optional<oci::Digest> known{};
   Totals totals;

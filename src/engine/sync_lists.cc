@@ -94,6 +94,7 @@ Task<Result<void>> RepositorySync::look_at_target(std::size_t index) {
 // the list is refused each tag is asked.
 Task<Result<void>> RepositorySync::list_target(std::size_t index) {
   Target& target = targets_[index];
+  const Clock::time_point begin = pass_.run.context.time.now();
   std::optional<std::string> cursor;
   bool cut = false;
   do {
@@ -120,7 +121,7 @@ Task<Result<void>> RepositorySync::list_target(std::size_t index) {
     cursor = std::move(got->next);
   } while (cursor);
   // Of a list that was cut it is known what is there, not what is not.
-  target.listed = !cut;
+  if (!cut) target.listed = begin;
   pass_.health.succeeded(index);
   co_return Result<void>{};
 }

@@ -343,7 +343,7 @@ Task<void> RepositorySync::copy(const std::string& tag, ResolvedRoot root,
 void RepositorySync::expect(ArtifactCopy& copy, const std::vector<Known>& targets) const {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Known& one = targets[i];
-    if (one.absent) copy.expect_no_tag(i);
+    if (one.absent) copy.expect_no_tag(i, *targets_[one.target].listed);
     if (one.digest) copy.expect_tag(i, *one.digest);
     if (!one.digest && one.row) copy.expect_tag(i, one.row->digest);
     if (targets_[one.target].tags.size() > 0) copy.expect_content(i);

@@ -39,7 +39,7 @@ class RepositorySync {
   struct Target {
     std::shared_ptr<oci::TargetRepository> repository;
     std::string id;
-    bool listed = false;  ///< `tags` are all that it has.
+    std::optional<Clock::time_point> listed;  ///< When `tags` were all that it had.
     bool live = true;
     TagTable tags;
     TaskGroup* look = nullptr;  ///< Where its tags are listed.

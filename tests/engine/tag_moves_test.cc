@@ -74,6 +74,42 @@ TEST_F(TagMovesTest, SeveralTargetsCostOneLook) {
   EXPECT_EQ(source.calls(Step::kResolve), 1U);
 }
 
+// Somebody else writes the target's tag while ours is on its way.
+TEST_F(TagMovesTest, OneThatAppearsAtTheTargetIsKeptWhereNothingIsToBeOverwritten) {
+  job.copy.overwrite = false;
+  slow(70, [this] {
+    const oci::Manifest theirs = add_image(at_eu("team/app0"), {.layers = {"theirs"}}, "v0");
+    next_ = theirs;
+  });
+  open_journal();
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(at_eu("team/app0").tag_map().at("v0"), next_.digest);
+  EXPECT_EQ(outcomes(report).skipped, 1U);
+  EXPECT_NE(report.items.at(0).note.find(next_.digest.short_string()), std::string::npos);
+  EXPECT_EQ(eu.calls(Step::kPutManifest), 0U);
+  EXPECT_EQ(outcomes(pass()).skipped, 1U);
+}
+
+TEST_F(TagMovesTest, OneThatAppearsAtTheTargetIsOverwrittenElsewhere) {
+  slow(70, [this] { add_image(at_eu("team/app0"), {.layers = {"theirs"}}, "v0"); });
+  const engine::Report report = pass();
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(at_eu("team/app0").tag_map().at("v0"), at_source("team/app0").tag_map().at("v0"));
+  EXPECT_EQ(eu.calls(Step::kResolve), 0U) << "it is not asked for what is replaced anyway";
+}
+
+// A list may be minutes old when the tag's turn comes.
+TEST_F(TagMovesTest, TheAgeOfTheTargetsListCounts) {
+  job.copy.overwrite = false;
+  options.artifacts_in_flight = 1;
+  slow(70, [] {});
+  image("team/app0", "v1");
+  ASSERT_TRUE(pass().ok());
+  // v0 and v1, both more than a minute after the list.
+  EXPECT_EQ(eu.calls(Step::kResolve), 2U);
+}
+
 // The target has an older image, so that the tag is asked for by HEAD first.
 TEST_F(TagMovesTest, BetweenHeadAndGetOneOfTheTwoIsCopiedWhole) {
   for (const bool gone : {false, true}) {
