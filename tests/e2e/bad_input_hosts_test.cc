@@ -1,22 +1,14 @@
 // Hosts that cannot be reached, cannot be trusted, or do not let one in.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 
 #include "e2e/bad_registry.h"
 #include "e2e/harness.h"
 #include "support/certificates.h"
 #include "support/nginx.h"
+#include "support/own_network.h"
 
 namespace transship::e2e {
 namespace {
@@ -118,31 +110,12 @@ TEST(BadCredentials, ATokenServerThatIsAWebPage) {
   EXPECT_THAT(outcome.err, HasSubstr("HTML"));
 }
 
-// A network of our own, with only a loopback device; a name server there that keeps silent.
-int enter_silence() {
-  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return -1;
-  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return -1;
-  const int server = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq device{};
-  std::strcpy(device.ifr_name, "lo");
-  device.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (::ioctl(server, SIOCSIFFLAGS, &device) != 0) return -1;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(53);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(server, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
-  const TempDir directory;
-  const std::string file = directory.write("resolv.conf", "nameserver 127.0.0.1\n");
-  return ::mount(file.c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0 ? server : -1;
-}
-
-constexpr int kCannot = 77, kLate = 78;
+constexpr int kLate = 78;
 
 // The exit code of a command that gets `number` once its question has reached the name server.
 int interrupted_by(int number, const std::vector<std::string>& arguments) {
-  const int server = enter_silence();
-  if (server < 0) return kCannot;
+  const int server = test::enter_silence();
+  if (server < 0) return test::kCannot;
   const Home home;
   std::vector<std::string> argv = {program()};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
@@ -151,7 +124,7 @@ int interrupted_by(int number, const std::vector<std::string>& arguments) {
                 .output = home.directory() / "out",
                 .errors = home.directory() / "err"});
   char question[512];
-  if (::recv(server, question, sizeof question, 0) <= 0) return kCannot;
+  if (::recv(server, question, sizeof question, 0) <= 0) return test::kCannot;
   const auto begin = std::chrono::steady_clock::now();
   copy.signal(number);
   const int code = copy.wait(std::chrono::seconds(10)).value_or(kLate);
@@ -170,13 +143,9 @@ TEST(BadNameServer, ADeadOneHoldsNoSignalUp) {
   for (const auto& command : commands) {
     for (const int number : {SIGINT, SIGTERM}) {
       SCOPED_TRACE(command[0]);
-      const pid_t child = ::fork();
-      if (child == 0) ::_exit(interrupted_by(number, command));
-      int status = 0;
-      ::waitpid(child, &status, 0);
-      ASSERT_TRUE(WIFEXITED(status));
-      if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no network namespace may be made here";
-      EXPECT_EQ(WEXITSTATUS(status), 128 + number);
+      const int code = test::ends_with([&] { return interrupted_by(number, command); });
+      if (code == test::kCannot) GTEST_SKIP() << "no network namespace may be made here";
+      EXPECT_EQ(code, 128 + number);
     }
   }
 }

@@ -1,6 +1,5 @@
 // What registry.tls.* and allow_private_redirects come to in a pass.
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 
 #include <cstdio>
 #include <functional>
@@ -106,25 +105,20 @@ TEST_F(RegistryTls, OnAndOffLeaveNoOtherWay) {
 
 constexpr std::uint32_t kPrivate = 0x0a090807;
 constexpr const char* kPrivateText = "10.9.8.7";
-constexpr int kCannot = 77;
 
 /// Passes in a network of their own, with a private address in it.
 class PrivateNetwork : public SyncRig {
  protected:
   /// `what` in a child; its expectations are the test's.
   static void run_there(const std::function<void()>& what) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      if (!test::enter_own_network() || !test::add_address(kPrivate)) ::_exit(kCannot);
+    const int code = test::ends_with([&] {
+      if (!test::enter_own_network() || !test::add_address(kPrivate)) return test::kCannot;
       what();
       std::fflush(stdout);
-      ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFEXITED(status));
-    if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "no network namespace may be made here";
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+      return ::testing::Test::HasFailure() ? 1 : 0;
+    });
+    if (code == test::kCannot) GTEST_SKIP() << "no network namespace may be made here";
+    EXPECT_EQ(code, 0);
   }
   static std::string at(const AnsweringProxy& door) {
     return std::string(kPrivateText) + ":" + std::to_string(door.port());

@@ -12,11 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A home in which regctl speaks plain HTTP to `host`.
-void set_up_regctl(const Home& home, const std::string& host) {
-  tool("regctl", {"registry", "set", "--tls", "disabled", host}, home);
-}
-
 // "" when the tool got `bytes`.
 std::string verdict(const std::string& name, const Outcome& got, const std::string& bytes) {
   if (got.code != 0) return name + " ended with " + shown(got);
@@ -24,14 +19,12 @@ std::string verdict(const std::string& name, const Outcome& got, const std::stri
 }
 
 // Each tool reads `reference` ("host/repo:tag") in its own way.
-std::string manifest_by(const std::string& name, const std::string& reference,
+std::string manifest_by(const std::string& name, const Home& home, const std::string& reference,
                         const std::string& bytes) {
-  const Home home;
   Outcome got;
   if (name == "crane") got = tool(name, {"manifest", "--insecure", reference});
   if (name == "oras") got = tool(name, {"manifest", "fetch", "--plain-http", reference});
   if (name == "regctl") {
-    set_up_regctl(home, reference.substr(0, reference.find('/')));
     got = tool(name, {"manifest", "get", "--format", "raw-body", reference}, home);
   }
   if (name == "skopeo") {
@@ -40,19 +33,15 @@ std::string manifest_by(const std::string& name, const std::string& reference,
   return verdict(name, got, bytes);
 }
 
-std::string blob_by(const std::string& name, const std::string& repository,
+std::string blob_by(const std::string& name, const Home& home, const std::string& repository,
                     const std::string& bytes) {
-  const Home home;
   const std::string digest = test::sha256_of(bytes), reference = repository + "@" + digest;
   Outcome got;
   if (name == "crane") got = tool(name, {"blob", "--insecure", reference});
   if (name == "oras") {
     got = tool(name, {"blob", "fetch", "--plain-http", "--output", "-", reference});
   }
-  if (name == "regctl") {
-    set_up_regctl(home, repository.substr(0, repository.find('/')));
-    got = tool(name, {"blob", "get", repository, digest}, home);
-  }
+  if (name == "regctl") got = tool(name, {"blob", "get", repository, digest}, home);
   return verdict(name, got, bytes);
 }
 
@@ -64,15 +53,14 @@ void expect_skopeo_reads_all(const std::string& reference) {
 }
 
 // What lists referrers, by the API or by fallback tags, names these.
-void expect_referrers_found(const std::string& reference, const std::string& type) {
-  const Home home;
+void expect_referrers_found(const Home& home, const std::string& reference,
+                            const std::string& type) {
   if (have("oras")) {
     const auto seen = tool("oras", {"discover", "--plain-http", "--format", "json", reference});
     EXPECT_DONE(seen);
     EXPECT_THAT(seen.out, HasSubstr(type));
   }
   if (have("regctl")) {
-    set_up_regctl(home, reference.substr(0, reference.find('/')));
     const auto seen = tool("regctl", {"artifact", "list", reference, "--format", "body"}, home);
     EXPECT_DONE(seen);
     EXPECT_THAT(seen.out, HasSubstr(type));
@@ -84,23 +72,27 @@ void expect_referrers_found(const std::string& reference, const std::string& typ
 void expect_readable(const RealRegistry& registry, const std::string& path,
                      const TestContent& content) {
   const std::string repository = registry.host() + "/" + path;
+  const Home home;
+  if (have("regctl")) {
+    tool("regctl", {"registry", "set", "--tls", "disabled", registry.host()}, home);
+  }
   for (const std::string name : {"skopeo", "crane", "oras", "regctl"}) {
     if (!have(name)) continue;
     SCOPED_TRACE(name + " at " + registry.name());
     for (const auto& manifest : content.manifests) {
       // Fallback indexes are the registry's own where it has no API.
       if (manifest.tag.starts_with("sha256-") && !manifest.tag.ends_with(".sig")) continue;
-      EXPECT_EQ(manifest_by(name, repository + "@" + manifest.digest, manifest.bytes), "");
+      EXPECT_EQ(manifest_by(name, home, repository + "@" + manifest.digest, manifest.bytes), "");
       if (manifest.tag.empty()) continue;
-      EXPECT_EQ(manifest_by(name, repository + ":" + manifest.tag, manifest.bytes), "");
+      EXPECT_EQ(manifest_by(name, home, repository + ":" + manifest.tag, manifest.bytes), "");
     }
     if (name == "skopeo") {
       expect_skopeo_reads_all(repository + ":1.0");
       continue;
     }
-    for (const auto& blob : content.blobs) EXPECT_EQ(blob_by(name, repository, blob), "");
+    for (const auto& blob : content.blobs) EXPECT_EQ(blob_by(name, home, repository, blob), "");
   }
-  expect_referrers_found(repository + ":1.0", "application/spdx+json");
+  expect_referrers_found(home, repository + ":1.0", "application/spdx+json");
 }
 
 TEST(Release, GoesFromDockerRegistryOverServeToDistribution) {

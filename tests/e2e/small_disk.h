@@ -2,14 +2,13 @@
 
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 
+#include "support/child.h"
 #include "support/temp_dir.h"
 
 namespace transship::e2e {
@@ -23,18 +22,14 @@ inline int on_a_small_disk(const test::TempDir& directory,
                            const std::function<int(const std::string&)>& what) {
   const std::string disk = (directory / "disk").string();
   std::filesystem::create_directory(disk);
-  const pid_t child = ::fork();
-  if (child == 0) {
+  return test::ends_with([&] {
     if (::unshare(CLONE_NEWNS) != 0 ||
         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("none", disk.c_str(), "tmpfs", 0, "size=1m") != 0) {
-      ::_exit(kNoSmallDisk);
+      return kNoSmallDisk;
     }
-    ::_exit(what(disk));
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return what(disk);
+  });
 }
 
 /// Writes to `disk` until nothing fits any more.

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <pty.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <termios.h>

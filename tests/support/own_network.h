@@ -13,7 +13,12 @@
 #include <fstream>
 #include <string>
 
+#include "support/child.h"
+
 namespace transship::test {
+
+/// What a child ends with that could not have a network of its own.
+inline constexpr int kCannot = 77;
 
 /// Puts this process into a network of its own with only a loopback device, and lets it put other
 /// files over those of the system. For forked children; false where that is not allowed.
@@ -52,6 +57,19 @@ inline bool shadow_file(const char* path, const std::string& text) {
   const bool mounted = ::mount(name, path, nullptr, MS_BIND, nullptr) == 0;
   ::unlink(name);
   return mounted;
+}
+
+/// `enter_own_network`, with a name server in it that keeps silent: its socket, where questions can
+/// be read. -1 where that is not allowed.
+inline int enter_silence() {
+  if (!enter_own_network()) return -1;
+  const int server = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(53);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(server, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
+  return shadow_file("/etc/resolv.conf", "nameserver 127.0.0.1\n") ? server : -1;
 }
 
 }  // namespace transship::test

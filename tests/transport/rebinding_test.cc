@@ -1,7 +1,6 @@
 // A name that leads to a private address, or to another one than before (protocol.md 10, 83): what
 // counts is the address that is connected to.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include "support/own_network.h"
 #include "support/raw_server.h"
@@ -11,12 +10,13 @@ namespace transship::transport::test {
 namespace {
 
 using transship::test::add_address;
+using transship::test::ends_with;
 using transship::test::enter_own_network;
+using transship::test::kCannot;
 using transship::test::RawConnection;
 using transship::test::RawServer;
 using transship::test::shadow_file;
 
-constexpr int kCannot = 77;
 constexpr std::uint32_t kPublic = 0x5db8d822;  // 93.184.216.34
 
 // How it leads to another URL: by a redirect, or in a field that is then asked for by itself (the
@@ -62,14 +62,6 @@ int led_to(const std::string& name, By by, bool allowed) {
   if (allowed) return answer && answer->body == "secret" ? 0 : 2;
   if (answer || answer.error().code != Errc::kUntrusted) return 3;
   return canary.connections() == 0 ? 0 : 4;
-}
-
-int ends_with(const std::function<int()>& what) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(what());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST(Rebinding, WhereANameLeadsWhenItIsConnectedToIsWhatCounts) {
