@@ -71,34 +71,29 @@ def sizes(smallest, most):
         size *= 10
 
 
-def first_passes(work, most):
-    rows = {"first pass": [], "no-op": []}
-    for tags in sizes(1000, most):
-        home = work / f"first{tags}"
-        with Made(home / "source", tags // TAGS) as source, \
-                Made(home / "target", tags // TAGS, "--empty") as target:
-            file = job(home, source.host, target.host, "")
-            rows["first pass"].append(measured("sync", file, home, tags, source, target))
-            if target.stats()["tags"] != tags:
-                raise RuntimeError("tags are missing at the target")
-            rows["no-op"].append(measured("sync", file, home, tags, source, target))
-        print(rows["first pass"][-1], rows["no-op"][-1], flush=True)
+def first_and_again(home, repositories, tags_each):
+    """A pass into an empty target, and one with nothing new."""
+    tags = repositories * tags_each
+    with Made(home / "source", repositories, tags=tags_each) as source, \
+            Made(home / "target", repositories, "--empty", tags=tags_each) as target:
+        file = job(home, source.host, target.host, "")
+        rows = [measured("sync", file, home, tags, source, target) for _ in range(2)]
+        if target.stats()["tags"] != tags:
+            raise RuntimeError("tags are missing at the target")
+    print(*rows, flush=True)
     return rows
+
+
+def first_passes(work, most):
+    rows = [first_and_again(work / f"first{tags}", tags // TAGS, TAGS)
+            for tags in sizes(1000, most)]
+    return {"first pass": [first for first, _ in rows], "no-op": [again for _, again in rows]}
 
 
 def one_repository(work, tags):
-    """All tags in one repository: a first pass, and one with nothing new."""
-    rows = {"first pass, one repository": [], "no-op, one repository": []}
-    home = work / f"one{tags}"
-    with Made(home / "source", 1, tags=tags) as source, \
-            Made(home / "target", 1, "--empty", tags=tags) as target:
-        file = job(home, source.host, target.host, "")
-        for name in rows:
-            rows[name].append(measured("sync", file, home, tags, source, target))
-            print(name, rows[name][-1], flush=True)
-        if target.stats()["tags"] != tags:
-            raise RuntimeError("tags are missing at the target")
-    return rows
+    """All tags in one repository."""
+    first, again = first_and_again(work / f"one{tags}", 1, tags)
+    return {"first pass, one repository": [first], "no-op, one repository": [again]}
 
 
 def later_passes(work, least, most, profile):
@@ -118,9 +113,9 @@ def later_passes(work, least, most, profile):
 
 
 def table(figures):
-    lines = [f"Machine: {figures['machine']}. {TAGS} tags a repository where nothing else is said, each an image of 3 blobs "
-             "of its own, made up from a seed by two servers on the same machine; "
-             "`referrers = \"none\"`, the default of `--memory` (128 MiB).", "",
+    lines = [f"Machine: {figures['machine']}. {TAGS} tags a repository where nothing else is said, "
+             "each an image of 3 blobs of its own, made up from a seed by two servers on the same "
+             "machine; `referrers = \"none\"`, the default of `--memory` (128 MiB).", "",
              "| pass | tags | CPU us/tag | wall s | peak MiB | requests/tag | journal B/tag |"
              " first blob ms |", "|---|---|---|---|---|---|---|---|"]
     for name, rows in figures["passes"].items():

@@ -68,7 +68,7 @@ def cpu(work, start, name):
 
 
 def memory(work):
-    """Problems of the bound that --memory gives, with more blobs in flight than fit into the least."""
+    """Problems of the bound that --memory gives, with more blobs than fit into the least."""
     problems = []
     with servers.Serve(work / "a") as source, servers.Serve(work / "b") as target:
         blobs = [content.seeded_bytes(n, 8 << 20) for n in range(32)]
