@@ -68,4 +68,23 @@ class BodySink {
   virtual Error failure() const = 0;
 };
 
+/// A sink before another one, which lives longer: what it does not change goes on to that.
+class SinkFilter : public BodySink {
+ public:
+  explicit SinkFilter(BodySink& inner) : inner_(inner) {}
+
+  Executor executor() const override { return inner_.executor(); }
+  void begin(std::string_view version) override { inner_.begin(version); }
+  void note(const RoundTrips& trips) override { inner_.note(trips); }
+  Flow write(std::span<const std::byte> bytes) override { return inner_.write(bytes); }
+  void set_waker(Waker waker) override { inner_.set_waker(std::move(waker)); }
+  Error failure() const override { return inner_.failure(); }
+
+ protected:
+  BodySink& inner() const { return inner_; }
+
+ private:
+  BodySink& inner_;
+};
+
 }  // namespace transship

@@ -33,7 +33,7 @@ Flow RangeSink::write(std::span<const std::byte> bytes) {
   if (beyond) part = part.first(static_cast<std::size_t>(length_ - passed_));
   if (!part.empty()) {
     // All or nothing: until the inner sink takes its part, nothing is noted as skipped either.
-    const Flow flow = inner_.write(part);
+    const Flow flow = inner().write(part);
     if (flow != Flow::kMoved) return flow;
   }
   skip_ -= skipped;
@@ -50,7 +50,7 @@ Error RangeSink::failure() const {
         .message = fmt::format("the body is longer than the {} bytes that were due", length_)};
   }
   if (cut_) return Error{.code = Errc::kCancelled, .message = "the rest is not needed"};
-  return inner_.failure();
+  return inner().failure();
 }
 
 }  // namespace transship::registry

@@ -45,9 +45,9 @@ class MemorySource final : public BodySource {
 
 /// Passes `length` bytes on to a sink, from `skip` bytes into what is received: what a registry
 /// sends beyond the range that was asked never reaches the pipe.
-class RangeSink final : public BodySink {
+class RangeSink final : public SinkFilter {
  public:
-  RangeSink(BodySink& inner, std::uint64_t length) : inner_(inner), length_(length) {}
+  RangeSink(BodySink& inner, std::uint64_t length) : SinkFilter(inner), length_(length) {}
 
   /// A 200 in answer to a Range: discard this much first, and cut the transfer behind the range.
   void expect_whole(std::uint64_t skip) {
@@ -55,11 +55,7 @@ class RangeSink final : public BodySink {
     whole_ = true;
   }
 
-  Executor executor() const override { return inner_.executor(); }
-  void begin(std::string_view version) override { inner_.begin(version); }
-  void note(const RoundTrips& trips) override { inner_.note(trips); }
   Flow write(std::span<const std::byte> bytes) override;
-  void set_waker(Waker waker) override { inner_.set_waker(std::move(waker)); }
   Error failure() const override;
 
   /// All of the range was passed on. Read these when no request runs.
@@ -69,7 +65,6 @@ class RangeSink final : public BodySink {
   bool cut() const { return cut_; }
 
  private:
-  BodySink& inner_;
   std::uint64_t length_;
   std::uint64_t skip_ = 0;
   std::uint64_t passed_ = 0;

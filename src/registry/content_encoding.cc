@@ -72,7 +72,7 @@ Result<void> undo_encoding(transport::Response& response,
           .with_hint("turn compression off for /v2/ in the proxy before the registry"));
 }
 
-InflatingSink::InflatingSink(BodySink& inner) : inner_(inner) {}
+InflatingSink::InflatingSink(BodySink& inner) : SinkFilter(inner) {}
 InflatingSink::~InflatingSink() = default;
 
 Result<void> InflatingSink::expect_gzip() {
@@ -82,7 +82,7 @@ Result<void> InflatingSink::expect_gzip() {
 }
 
 Flow InflatingSink::write(std::span<const std::byte> bytes) {
-  if (!inflater_) return inner_.write(bytes);
+  if (!inflater_) return inner().write(bytes);
   if (failure_) return Flow::kFailed;
   const std::size_t whole = bytes.size();
   bytes = bytes.subspan(std::min(used_, bytes.size()));
@@ -102,7 +102,7 @@ Flow InflatingSink::write(std::span<const std::byte> bytes) {
 
 Flow InflatingSink::give() {
   if (out_.empty()) return Flow::kMoved;
-  const Flow flow = inner_.write(std::as_bytes(std::span(out_)));
+  const Flow flow = inner().write(std::as_bytes(std::span(out_)));
   if (flow == Flow::kMoved) out_.clear();
   return flow;
 }
@@ -133,6 +133,6 @@ bool InflatingSink::inflate_some(std::span<const std::byte>& bytes) {
   return false;
 }
 
-Error InflatingSink::failure() const { return failure_ ? *failure_ : inner_.failure(); }
+Error InflatingSink::failure() const { return failure_ ? *failure_ : inner().failure(); }
 
 }  // namespace transship::registry

@@ -27,7 +27,7 @@ struct Inflater;
 
 /// The same for a blob as it streams: passes bytes on to a sink, and undoes their gzip once it was
 /// told to. What comes out is bounded by the sink, which knows how much is due.
-class InflatingSink final : public BodySink {
+class InflatingSink final : public SinkFilter {
  public:
   explicit InflatingSink(BodySink& inner);
   InflatingSink(const InflatingSink&) = delete;
@@ -37,19 +37,16 @@ class InflatingSink final : public BodySink {
   /// Before the first byte: it is that of a gzip.
   Result<void> expect_gzip();
 
-  Executor executor() const override { return inner_.executor(); }
   Flow write(std::span<const std::byte> bytes) override;
-  void set_waker(Waker waker) override { inner_.set_waker(std::move(waker)); }
   Error failure() const override;
 
  private:
   Flow give();
   bool inflate_some(std::span<const std::byte>& bytes);
 
-  BodySink& inner_;
   std::unique_ptr<Inflater> inflater_;  ///< Only while gzip is undone.
-  std::string out_;                     ///< Undone, and not taken by `inner_` yet.
-  std::size_t used_ = 0;  ///< Bytes of the next write that were undone before `inner_` said kWait.
+  std::string out_;                     ///< Undone, and not taken by the inner sink yet.
+  std::size_t used_ = 0;                ///< Bytes of the next write that are undone already.
   bool ended_ = false, full_ = false;
   std::optional<Error> failure_;
 };

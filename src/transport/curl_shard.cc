@@ -81,7 +81,14 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
 
   // ---- called by curl
 
-  static int on_socket(CURL*, curl_socket_t fd, int what, void* user, void* known) noexcept {
+  // None: a handle of curl's own, with which it closes connections.
+  static Transfer* transfer_of(CURL* easy) {
+    Transfer* transfer = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    return transfer;
+  }
+
+  static int on_socket(CURL* easy, curl_socket_t fd, int what, void* user, void* known) noexcept {
     auto& multi = *static_cast<Multi*>(user);
     const int set = multi.owner.epoll.native_handle();
     epoll_event event{};
@@ -92,6 +99,7 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
       curl_multi_assign(multi.handle, fd, nullptr);
       return 0;
     }
+    if (Transfer* transfer = transfer_of(easy)) transfer->socket = fd;
     if ((what & CURL_POLL_IN) != 0) event.events |= EPOLLIN;
     if ((what & CURL_POLL_OUT) != 0) event.events |= EPOLLOUT;
     const bool add = known == nullptr;
@@ -185,9 +193,7 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
     while (const CURLMsg* message = curl_multi_info_read(multi.handle, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       const CURLcode code = message->data.result;
-      Transfer* transfer = nullptr;
-      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-      end(*transfer, code);
+      end(*transfer_of(message->easy_handle), code);
     }
   }
 

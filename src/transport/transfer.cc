@@ -167,7 +167,8 @@ std::size_t Transfer::take_unpaced(std::span<const std::byte> bytes) {
 }
 
 void Transfer::tell_round_trips() {
-  const auto way = round_trips_of(info<curl_socket_t>(easy, CURLINFO_ACTIVESOCKET));
+  // Curl names its active socket only when the transfer has ended.
+  const auto way = round_trips_of(socket);
   if (way) spec_.request->sink->note(*way);
 }
 

@@ -74,6 +74,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   std::size_t slot = 0;     ///< Position in the shard's list.
   void* easy = nullptr;     ///< The handle, while it runs.
   bool wake_noted = false;  ///< It stands in the shard's list of wakes.
+  int socket = -1;          ///< That curl last waited on for it, once it has; of a connection that
+                            ///< others share only the first of them knows.
 
  private:
   friend struct TransferCallbacks;

@@ -136,6 +136,21 @@ TEST(Blob, TheSinkLearnsTheStrongETag) {
   }
 }
 
+TEST(Blob, TheSinkLearnsOfItsWay) {
+  Rig rig;
+  rig.http.round_trips =
+      RoundTrips{.least = std::chrono::milliseconds(50), .now = std::chrono::milliseconds(110)};
+  rig.http.on(Method::kGet, kPath, answer(200, {{"Content-Length", "20"}}, kContent));
+  rig.run([&]() -> Task<Result<void>> {
+    TextSink sink(co_await current_executor());
+    const auto read = co_await rig.repository(Access::kPull)->blob(kBlob, {0, 20}, sink);
+    EXPECT_TRUE(read.has_value());
+    EXPECT_EQ(sink.way.least, std::chrono::milliseconds(50));
+    EXPECT_EQ(sink.way.now, std::chrono::milliseconds(110));
+    co_return Result<void>{};
+  });
+}
+
 TEST(Blob, AnotherRangeIsRefusedBeforeItsFirstByte) {
   for (const char* header :
        {"bytes 4-9/20", "bytes 5-10/20", "bytes 5-8/20", "junk", "bytes */20"}) {

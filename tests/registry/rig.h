@@ -128,6 +128,7 @@ class TextSink final : public BodySink {
   explicit TextSink(Executor executor) : executor_(std::move(executor)) {}
   Executor executor() const override { return executor_; }
   void begin(std::string_view of) override { version = of; }
+  void note(const RoundTrips& trips) override { way = trips; }
   Flow write(std::span<const std::byte> bytes) override {
     if (wait_first_ && !waited_) {
       waited_ = true;
@@ -144,6 +145,7 @@ class TextSink final : public BodySink {
 
   std::string text;
   std::string version;
+  RoundTrips way;
 
  private:
   Executor executor_;

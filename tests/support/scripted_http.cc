@@ -150,6 +150,7 @@ Task<Result<Response>> ScriptedHttp::send(Request request) {
   }
   if (request.on_head) TS_CO_TRY(request.on_head(response));
   const std::string body = std::exchange(response.body, "");
+  if (round_trips) request.sink->note(*round_trips);
   TS_CO_TRY(co_await write_sink(*request.sink, body, piece));
   response.bytes_received = body.size();
   co_return response;

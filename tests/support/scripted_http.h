@@ -56,6 +56,8 @@ class ScriptedHttp final : public transport::HttpClient {
 
   /// Sinks get their bytes in pieces of this size.
   std::size_t piece = 7;
+  /// What sinks are told of their way, when they are to be told.
+  std::optional<RoundTrips> round_trips;
   /// Runs while a request waits for leave: time may pass.
   std::function<void()> while_waiting;
   /// Bodies of sources are not read: the answer comes first, as a 413 or 401 may.

@@ -210,6 +210,35 @@ TEST(CurlClient, StreamsADownloadOnTheShardOfItsBody) {
   EXPECT_EQ(answer->bytes_received, body.size());
 }
 
+TEST(CurlClient, ADownloadLearnsOfItsWayAlsoOnAConnectionThatWasUsedBefore) {
+  const std::string body = noise(3U << 20U);
+  RawServer server(always("200 OK", "", body));
+  Harness h;
+  TextSink first(h.shards().control());
+  TextSink second(h.shards().control());
+  const auto ran = h.run([&](Harness& self) -> Task<Result<void>> {
+    for (TextSink* sink : {&first, &second}) {
+      // Curl has to wait for the rest: all may be there before it asks for its socket.
+      sink->hold_at = 1;
+      sink->on_wait = [sink] {
+        sink->hold_at = SIZE_MAX;
+        sink->wake();
+      };
+      Request request = get(server.url("/blob"));
+      request.channel = Channel::kBlob;
+      request.sink = sink;
+      TS_CO_TRY(co_await self.client().send(std::move(request)));
+    }
+    co_return Result<void>{};
+  });
+  ASSERT_TRUE(ran) << ran.error().describe();
+  EXPECT_EQ(server.connections(), 1);
+  for (const TextSink* sink : {&first, &second}) {
+    ASSERT_FALSE(sink->ways.empty());
+    EXPECT_GT(sink->ways.back().least.count(), 0);
+  }
+}
+
 TEST(CurlClient, KeepsTheBodyOfARefusalAwayFromTheSink) {
   RawServer server(always("404 Not Found", "", "{\"errors\":[]}"));
   Harness h;

@@ -145,6 +145,7 @@ class TextSink final : public BodySink {
     text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return Flow::kMoved;
   }
+  void note(const RoundTrips& trips) override { ways.push_back(trips); }
   void set_waker(Waker waker) override { waker_ = std::move(waker); }
   Error failure() const override { return {.code = Errc::kNoSpace, .message = "disk full"}; }
 
@@ -153,6 +154,7 @@ class TextSink final : public BodySink {
   }
 
   std::string text;
+  std::vector<RoundTrips> ways;
   std::size_t hold_at = SIZE_MAX;
   std::function<void()> on_wait;
   int waits = 0;
