@@ -154,11 +154,11 @@ class Server:
 class Serve(Server):
     """transship serve."""
 
-    def __init__(self, directory, *more, program=PROGRAM, address="127.0.0.1"):
+    def __init__(self, directory, *more, address="127.0.0.1"):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "access.log"
-        super().__init__([str(program), "serve", str(directory / "root"), "--listen", f"{address}:0",
+        super().__init__([str(PROGRAM), "serve", str(directory / "root"), "--listen", f"{address}:0",
                           *(("--access-log", str(self.log)) if "--quiet-log" not in more else ()),
                           *(m for m in more if m != "--quiet-log")], directory, "transship serve")
         self.wait_for(lambda: "listening on" in self.out.read_text())

@@ -1,11 +1,15 @@
-"""bench/smoke: exact request counts, the bound on memory, and CPU per byte beside crane."""
+"""bench/smoke: exact request counts, the bound on memory, connections over a WAN, and CPU per byte
+beside crane."""
 
 import pathlib
 import sys
+import unittest
 
 import content
 import servers
 import transfer
+import wan
+import wan_ranges_test
 
 # Of crane's CPU time, for 8 blobs of 256 MiB in all: what is aimed at, and what fails the run. On a
 # machine that is busy with other work the ratio was seen between 0.72 and 0.90: the kernel's part of
@@ -93,6 +97,17 @@ def memory(work):
     return problems
 
 
+def connections_over_a_wan():
+    """Problems of how many connections read a big blob."""
+    reason = wan.unavailable()
+    if reason:
+        print(f"connections over a WAN: not run, {reason}")
+        return []
+    suite = unittest.defaultTestLoader.loadTestsFromModule(wan_ranges_test)
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    return [f"{test.id()}: {text}" for test, text in result.failures + result.errors]
+
+
 def main():
     problems = []
     with servers.scratch() as directory:
@@ -103,6 +118,7 @@ def main():
             start, name = servers.Distribution, "distribution v3"
             problems += request_counts(work / "distribution", start, name)
         problems += memory(work / "memory")
+        problems += connections_over_a_wan()
         problems += cpu(work / "cpu", start, name)
     for problem in problems:
         print("MISSED: " + problem)
