@@ -48,7 +48,7 @@ struct RoundTrips {
 
   /// The way is full: more senders only make the queue longer.
   bool queued() const {
-    return least.count() != 0 && now > least * 3 / 2 + std::chrono::milliseconds(5);
+    return least.count() != 0 && now > least * 5 / 4 + std::chrono::milliseconds(5);
   }
 };
 

@@ -17,10 +17,12 @@ constexpr double kDoubtless = 1.5;
 constexpr double kPays = 1.1;
 constexpr double kGrowing = 1.15;
 constexpr std::size_t kHeldUpForGood = 20;
-// A rate at which the way was full is what it carries, until it has not been for so long; a flow
-// far below it is held up by something else.
+// A rate at which the way was full is what it carries, until it has not been for so long; a mean
+// far below it has another reason.
 constexpr auto kFullFor = std::chrono::seconds(30);
 constexpr double kFull = 0.8;
+// Beats of a mean that no dip decides alone.
+constexpr int kMean = 30;
 
 }  // namespace
 
@@ -60,7 +62,7 @@ void RangePlan::advance(const Sample& sample) {
   // and there is nothing to try until they end.
   if (held_up_ != 0 || sample.open > wanted_) {
     points_.clear();
-    if (phase_ == Phase::kTrying) change_to(Phase::kSettling, wanted_ - 1);
+    if (phase_ == Phase::kTrying) change_to(Phase::kSettling, before_);
     if (held_up_ >= kHeldUpForGood) wanted_ = 1;
     return;
   }
@@ -70,6 +72,7 @@ void RangePlan::advance(const Sample& sample) {
     return;
   }
   points_.push_back({sample.at, sample.received});
+  note_queue(sample);
   while (points_.front().at < sample.at - (kLongTry + kSure) * sample.beat) points_.pop_front();
   switch (phase_) {
     case Phase::kSettling:
@@ -82,31 +85,42 @@ void RangePlan::advance(const Sample& sample) {
   }
 }
 
-// Waits until the rate grows no more, then tries one more connection.
+// Waits until the rate grows no more, then tries a further connection. Beside the first one two:
+// its request ends where the second one's begins, and its connection starts anew.
 void RangePlan::watch(const Sample& sample) {
+  // A further one would wait too, and what came meanwhile is no measure.
+  if (sample.uneven) return points_.clear();
   const Clock::duration span = (wanted_ == 1 ? kQuick : kSure) * sample.beat;
   const auto now = rate_over(span, {});
   const auto then = rate_over(kQuick * sample.beat, span);
   if (now) rate_ = *now;
+  if (!now || !then || *then <= 0 || *now > *then * kGrowing) return;
+  if (wanted_ >= most_ || !sample.may_add) return;
+  const auto mean = rate_over(kMean * sample.beat, {});
+  if (sample.queued || is_full(mean, sample.at)) return;
+  // Alone, a peak is what the path can carry; of several, only the mean counts.
+  baseline_ = std::max(*now, wanted_ == 1 ? *then : mean.value_or(0));
+  tried_at_ = sample.at;
+  before_ = wanted_;
+  change_to(Phase::kTrying, std::min(most_, wanted_ + (wanted_ == 1 ? 2 : 1)));
+}
+
+void RangePlan::note_queue(const Sample& sample) {
   if (sample.queued) {
     if (!full_at_ || sample.at - *full_at_ > kFullFor) full_rate_ = 0;
     full_at_ = sample.at;
   }
   // Rates are told over a span that ends now: what was seen with the queue is in them until then.
-  if (now && full_at_ && sample.at - *full_at_ <= 2 * span) full_rate_ = std::max(full_rate_, *now);
-  if (!now || !then || *then <= 0 || *now > *then * kGrowing) return;
-  if (wanted_ >= most_ || !sample.may_add) return;
-  if (sample.queued || is_full(*now, sample.at)) return;
-  // Alone, a peak is what the path can carry; of several, only the mean counts.
-  baseline_ = wanted_ == 1 ? std::max(*now, *then) : *now;
-  tried_at_ = sample.at;
-  change_to(Phase::kTrying, wanted_ + 1);
+  const auto now = rate_over(kSure * sample.beat, {});
+  if (now && full_at_ && sample.at - *full_at_ <= kSure * sample.beat) {
+    full_rate_ = std::max(full_rate_, *now);
+  }
 }
 
 // The queue itself is seen for a moment: it overflows, and the sender then keeps just below.
-bool RangePlan::is_full(double rate, Clock::time_point now) const {
-  return full_at_ && now - *full_at_ < kFullFor && rate >= kFull * full_rate_ &&
-         rate <= full_rate_ * kGrowing;
+bool RangePlan::is_full(std::optional<double> mean, Clock::time_point now) const {
+  if (!full_at_ || now - *full_at_ >= kFullFor) return false;
+  return !mean || (*mean >= kFull * full_rate_ && *mean <= full_rate_ * kGrowing);
 }
 
 void RangePlan::judge(const Sample& sample) {
@@ -123,7 +137,7 @@ void RangePlan::judge(const Sample& sample) {
 void RangePlan::keep() { change_to(Phase::kSettling, wanted_); }
 
 void RangePlan::drop(Clock::time_point now) {
-  change_to(Phase::kContent, wanted_ - 1);
+  change_to(Phase::kContent, before_);
   again_at_ = now + pause_;
   pause_ *= 2;
 }

@@ -11,10 +11,10 @@ namespace transship::engine {
 /// How many connections should read from one source (design 5, ranges).
 ///
 /// One at first. While bytes come as fast as they are taken, their rate has stopped growing, and
-/// the way has not been seen to queue them at that rate, a further connection is tried; it stays if
-/// all together then bring at least 10 % more. Where it does not pay, the next try waits 4 s, then
-/// twice as long each time. Pure arithmetic over the samples it is given; a *beat* is their
-/// distance, longer on longer paths.
+/// the way has not been seen to queue them at that rate, a further connection is tried (beside the
+/// first one two); it stays if all together then bring at least 10 % more. Where it does not pay,
+/// the next try waits 4 s, then twice as long each time. Pure arithmetic over the samples it is
+/// given; a *beat* is their distance, longer on longer paths.
 class RangePlan {
  public:
   /// `most`: connections; 1: never a further one.
@@ -26,6 +26,7 @@ class RangePlan {
     std::size_t open = 0;          ///< Connections that read, or are about to.
     std::size_t flowing = 0;       ///< Those of them that have given bytes.
     bool held_up = false;          ///< Bytes waited: for targets, for memory.
+    bool uneven = false;           ///< Connections waited for the one in front of them.
     bool may_add = false;          ///< A further connection has something to read.
     bool queued = false;           ///< The way is full, as far as its round trips tell.
     Clock::duration beat = kBeat;  ///< See `beat_of`.
@@ -52,7 +53,8 @@ class RangePlan {
 
   void watch(const Sample& sample);
   void judge(const Sample& sample);
-  bool is_full(double rate, Clock::time_point now) const;
+  void note_queue(const Sample& sample);
+  bool is_full(std::optional<double> mean, Clock::time_point now) const;
   void keep();
   void drop(Clock::time_point now);
   void change_to(Phase phase, std::size_t wanted);
@@ -60,8 +62,9 @@ class RangePlan {
 
   std::size_t most_;
   std::size_t wanted_ = 1;
+  std::size_t before_ = 1;  ///< Wanted, without what is being tried.
   Phase phase_ = Phase::kSettling;
-  double baseline_ = 0;  ///< Without the connection that is being tried.
+  double baseline_ = 0;  ///< The rate without it.
   double rate_ = 0;
   double full_rate_ = 0;                        ///< At which the way was seen to queue.
   std::optional<Clock::time_point> full_at_{};  ///< When it was last.

@@ -205,6 +205,8 @@ RangePlan::Sample RangeReader::sample(const RangeWindows::Look& look,
           .open = traffic_.open,
           .flowing = traffic_.flowing,
           .held_up = look.held_up > passed / 5,
+          .uneven = std::ranges::any_of(
+              look.connections, [](const auto& each) { return each.waited && !each.in_front; }),
           .may_add = !alone_ && !refused_ && look.room && source_.may_split_reads() &&
                      traffic_.plan.worth(look.left),
           .queued = std::ranges::any_of(look.connections,

@@ -14,8 +14,9 @@ constexpr std::size_t kChunk = 256U << 10U;
 // What is passed on to the pipe at once: the ring may be small.
 constexpr std::size_t kPiece = 64U << 10U;
 constexpr std::uint64_t kMostKept = 128ULL << 20U;
-// A connection that has just begun is slow, and all others wait once its range is the one in front.
-constexpr std::uint64_t kFreshRange = 2ULL << 20U;
+// A connection's first range, and how many times the next ones double.
+constexpr std::uint64_t kFirstRange = 2ULL << 20U;
+constexpr unsigned kGrowing = 4;
 
 }  // namespace
 
@@ -127,10 +128,13 @@ std::uint64_t RangeWindows::frontier() const {
   return last.open_ended_ ? std::min(last.position_ + ahead_, last.end_) : last.end_;
 }
 
-std::uint64_t RangeWindows::range_bytes(std::uint64_t first, bool fresh) const {
+// What a connection reads at once grows with it: once the range in front is that of one which still
+// starts, all others wait.
+std::uint64_t RangeWindows::range_bytes(std::uint64_t first, unsigned requests) const {
   const std::uint64_t left = pipe_.size() - first;
   const std::uint64_t fair = std::min(span_ / (limit_ + 1), left / (2 * limit_));
-  const std::uint64_t bytes = fresh ? kFreshRange : std::clamp(fair, kLeastRange, kMostRange);
+  const std::uint64_t full = std::clamp(fair, kLeastRange, kMostRange);
+  const std::uint64_t bytes = std::min(full, kFirstRange << std::min(requests, kGrowing));
   return left < bytes + kLeastRange / 2 ? left : bytes;
 }
 
@@ -149,15 +153,24 @@ RangeWindows::Opened RangeWindows::open(std::size_t connection,
   if (left == 0) return pipe_.complete() ? Opened::kNothingLeft : Opened::kNotYet;
   if (splits && left < kLeastRange) return Opened::kNothingLeft;
   if (!windows_.empty() && windows_.back()->tentative_) return Opened::kNotYet;
-  bool& fresh = connections_[connection].fresh;
-  const std::uint64_t end = alone ? pipe_.size() : first + range_bytes(first, fresh);
+  unsigned& requests = connections_[connection].requests;
+  const std::uint64_t end = alone ? pipe_.size() : first + range_bytes(first, requests);
   if (!windows_.empty() && end > pipe_.written() + span_) return Opened::kNotYet;
-  fresh = false;
+  if (requests == 0 && !splits && too_near(first)) return Opened::kNotYet;
+  ++requests;
   window = std::make_shared<RangeWindow>(*this, connection, first, end);
   window->open_ended_ = alone;
   window->tentative_ = splits;
   windows_.push_back(window);
+  turn_.notify_all();
   return Opened::kYes;
+}
+
+// All would wait for what a new connection brings, while it starts slowly: it begins as far ahead
+// as the others let it, at most what they bring until it is as fast as they are.
+bool RangeWindows::too_near(std::uint64_t first) const {
+  const std::uint64_t others = std::min(windows_.size(), limit_ - 1);
+  return first < pipe_.written() + std::min(ahead_, range_bytes(first, kGrowing) * others / 2);
 }
 
 Task<Result<RangeWindows::Next>> RangeWindows::take(std::size_t index) {
@@ -228,7 +241,7 @@ void RangeWindows::hand_over(std::size_t connection) {
   if (!fits) return;
   handed_over_ = std::make_shared<RangeWindow>(*this, connection, front.position_, front.end_);
   front.end_ = front.position_;
-  connections_[connection].fresh = true;
+  connections_[connection].requests = 0;
   windows_.front() = handed_over_;
   turn_.notify_all();
 }
@@ -247,7 +260,7 @@ bool RangeWindows::agree(RangeWindow& window) {
   before.end_ = window.position_;
   before.open_ended_ = false;
   // Its request was for more, and its connection ends with it.
-  connections_[before.connection_].fresh = true;
+  connections_[before.connection_].requests = 0;
   window.tentative_ = false;
   turn_.notify_all();
   if (before.full()) wake_drain();

@@ -106,7 +106,7 @@ class RangeWindows {
     bool waited = false;     ///< Since the last look: for its target, for memory, for its turn.
     bool pointless = false;  ///< Its request has nothing more to bring.
     bool in_front = false;   ///< All others wait for what it brings, sooner or later.
-    bool fresh = true;       ///< Its next request opens it, or opens it anew.
+    unsigned requests = 0;   ///< Since it was opened, or opened anew.
     std::shared_ptr<RangeWindow> window{};  ///< The newest.
   };
   struct Look {
@@ -130,7 +130,8 @@ class RangeWindows {
   enum class Opened : std::uint8_t { kYes, kNotYet, kNothingLeft };
   Opened open(std::size_t connection, std::shared_ptr<RangeWindow>& window);
   std::uint64_t frontier() const;
-  std::uint64_t range_bytes(std::uint64_t first, bool fresh) const;
+  std::uint64_t range_bytes(std::uint64_t first, unsigned requests) const;
+  bool too_near(std::uint64_t first) const;
   bool is_front(const RangeWindow& window) const;
   Flow accept(RangeWindow& window, std::span<const std::byte> bytes);
   Flow write_through(RangeWindow& front, std::span<const std::byte> bytes);

@@ -70,9 +70,9 @@ TEST(BlobRanges, OneConnectionWhereOneFillsTheLink) {
   const auto blob = world.add_big(240 * kMB);
   world.transfer(blob);
   world.expect_all_arrived(blob);
-  // One try, which is given up; the first connection reads on all the while.
-  EXPECT_LE(world.result.connections, 2U);
-  EXPECT_LE(world.exact_reads(), 3U);
+  // One try of two more, which is given up; what they read grows from 2 MiB.
+  EXPECT_LE(world.result.connections, 3U);
+  EXPECT_LE(world.exact_reads(), 8U);
   EXPECT_EQ(world.traffic.plan.wanted(), 1U);
   EXPECT_LE(world.repeated(blob), 32 * kMB);
   EXPECT_LE(world.took[0], 5'700ms);
@@ -238,7 +238,7 @@ TEST(BlobRanges, ACutRangeIsAskedForWhatItLacks) {
 }
 
 TEST(BlobRanges, AStarvedRangeIsAbandonedAndAskedAgain) {
-  for (const std::size_t nth : {3U, 4U, 5U}) {
+  for (const std::size_t nth : {8U, 10U, 12U}) {
     for (const auto kind : {Fault::Kind::kSlow, Fault::Kind::kStall}) {
       SCOPED_TRACE(nth);
       RangeWorld world;
