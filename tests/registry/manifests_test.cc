@@ -122,6 +122,42 @@ TEST(GetManifest, AlteredByDigestTooIsAMismatch) {
   });
 }
 
+// Asked by tag, the digest that is claimed is the one that is verified; asked by digest, that is.
+TEST(GetManifest, AnotherAlgorithmIsVerifiedUnderIt) {
+  const oci::Digest sha512 = oci::digest_of(kImage, oci::Algorithm::kSha512);
+  Rig rig;
+  auto answered = image_answer();
+  answered.headers.set("Docker-Content-Digest", sha512.to_string());
+  rig.http.on(Method::kHead, "/v2/team/app/manifests/*", answered);
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", answered);
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository();
+    TS_CO_TRY(const auto found, co_await repo->resolve(ManifestName::by_tag("v1")));
+    EXPECT_EQ(found.digest, sha512);
+    TS_CO_TRY(const auto by_tag, co_await repo->manifest(ManifestName::by_tag("v1")));
+    EXPECT_EQ(by_tag.digest, sha512);
+    TS_CO_TRY(const auto asked, co_await repo->resolve(ManifestName::by_digest(kDigest)));
+    EXPECT_EQ(asked.digest, kDigest);
+    TS_CO_TRY(const auto by_digest, co_await repo->manifest(ManifestName::by_digest(kDigest)));
+    EXPECT_EQ(by_digest.digest, kDigest);
+    co_return Result<void>{};
+  });
+}
+
+TEST(GetManifest, AClaimUnderAnotherAlgorithmThatIsWrongIsAMismatch) {
+  Rig rig;
+  auto altered = image_answer();
+  altered.headers.set("Docker-Content-Digest",
+                      oci::digest_of("other", oci::Algorithm::kSha512).to_string());
+  rig.http.on(Method::kGet, "/v2/team/app/manifests/*", altered);
+  rig.run([&]() -> Task<Result<void>> {
+    const auto got = co_await rig.repository()->manifest(ManifestName::by_tag("v1"));
+    EXPECT_FALSE(got.has_value());
+    if (!got) EXPECT_EQ(got.error().code, Errc::kDigestMismatch) << got.error().describe();
+    co_return Result<void>{};
+  });
+}
+
 TEST(GetManifest, WithoutADigestHeaderItIsTakenAsItIs) {
   Rig rig;
   rig.http.on(Method::kGet, kByTag, answer(200, {{"Content-Type", "text/plain"}}, kImage));
