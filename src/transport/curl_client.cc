@@ -127,7 +127,9 @@ class Client final : public CurlClient {
     TS_CO_TRY(co_await greet_first(hops.url, spec.tls));
     const bool http2 = spec.http2;
     const std::size_t shard = shard_of(hops.request);
+    const auto begun = Clock::now();
     TransferEnd end = co_await exchange(shard, std::move(spec));
+    if (log_enabled(LogLevel::kDebug)) log_debug("{}", told(hops, end, Clock::now() - begun));
     account(host, http2, end);
     // One public host on the way makes the whole way public.
     if (!hops.origin) {
@@ -137,6 +139,16 @@ class Client final : public CurlClient {
     }
     report(*hops.permit, end);
     co_return std::move(end.result);
+  }
+
+  // A request and its end, for who follows each. An error names its request.
+  static std::string told(const Hops& hops, const TransferEnd& end, Clock::duration took) {
+    const std::string what = end.result ? fmt::format("{} {}: {}", to_string(hops.request.method),
+                                                      hops.url.to_string(), end.result->status)
+                                        : end.result.error().message;
+    return fmt::format("{}; {} ms, {} B sent, {} B received", what,
+                       std::chrono::duration_cast<std::chrono::milliseconds>(took).count(),
+                       end.bytes_sent, end.bytes_received);
   }
 
   Result<TransferSpec> specify(Hops& hops) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json/parse.hpp>
+#include <regex>
 
 #include "e2e/harness.h"
 #include "support/json_schema.h"
@@ -54,6 +55,18 @@ TEST_F(CopyOptions, ADigestFileIsLeftAsItWasWhereTheCopyFails) {
       {"copy", "--digest-file", file, source_.host() + "/app:none", target_.host() + "/app:none"});
   EXPECT_EQ(failed.code, 1) << shown(failed);
   EXPECT_EQ(files_.read("digest"), "of an earlier run\n");
+}
+
+TEST_F(CopyOptions, VerboseTwiceTellsEachRequest) {
+  const std::size_t read = source_.log().size(), written = target_.log().size();
+  const Outcome done = copy({"-vv"});
+  ASSERT_DONE(done);
+  EXPECT_THAT(done.err, HasSubstr("GET http://" + source_.host() + "/v2/app/manifests/1.0: 200; "));
+  const std::regex end("; [0-9]+ ms, [0-9]+ B sent, [0-9]+ B received\n");
+  const auto told = std::distance(std::sregex_iterator(done.err.begin(), done.err.end(), end),
+                                  std::sregex_iterator());
+  EXPECT_EQ(static_cast<std::size_t>(told),
+            source_.log().after(read).size() + target_.log().after(written).size());
 }
 
 TEST_F(CopyOptions, OnlyThePlatformsThatAreAskedFor) {
