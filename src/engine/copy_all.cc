@@ -33,7 +33,11 @@ class CopyAll {
   Task<Report> run();
 
  private:
-  Task<Result<std::vector<std::string>>> list(oci::SourceRepository& repository, Side side);
+  struct TagList {
+    std::vector<std::string> tags;  ///< Sorted, each once.
+    bool cut = false;               ///< There may be others.
+  };
+  Task<Result<TagList>> list(oci::SourceRepository& repository, Side side);
   Task<Result<void>> look_at_target(std::size_t index);
   Task<Result<void>> copy(std::string tag, Slots::Held slot);
   Task<Result<void>> all();
@@ -51,9 +55,10 @@ class CopyAll {
   std::vector<std::optional<Clock::time_point>> listed_;  ///< When that was.
 };
 
-Task<Result<std::vector<std::string>>> CopyAll::list(oci::SourceRepository& repository, Side side) {
+Task<Result<CopyAll::TagList>> CopyAll::list(oci::SourceRepository& repository, Side side) {
   const std::string what = "list tags of " + repository.id().to_string();
-  std::vector<std::string> tags;
+  TagList out;
+  std::vector<std::string>& tags = out.tags;
   std::size_t invalid = 0;
   std::optional<std::string> cursor;
   do {
@@ -63,6 +68,7 @@ Task<Result<std::vector<std::string>>> CopyAll::list(oci::SourceRepository& repo
     if (!page) co_return std::unexpected(std::move(page).error().within(what).on(side));
     std::ranges::move(page->tags, std::back_inserter(tags));
     invalid += page->invalid;
+    out.cut = out.cut || page->cut;
     cursor = std::move(page->next);
   } while (cursor);
   if (invalid > 0) {
@@ -71,22 +77,23 @@ Task<Result<std::vector<std::string>>> CopyAll::list(oci::SourceRepository& repo
   std::ranges::sort(tags);
   const auto repeated = std::ranges::unique(tags);
   tags.erase(repeated.begin(), repeated.end());
-  co_return tags;
+  co_return out;
 }
 
 // One list in place of a question for each tag.
 Task<Result<void>> CopyAll::look_at_target(std::size_t index) {
   const Clock::time_point begin = run_.context.time.now();
-  Result<std::vector<std::string>> tags = co_await list(*targets_[index].repository, Side::kTarget);
-  if (!tags && tags.error().code == Errc::kCancelled) {
-    co_return std::unexpected(std::move(tags).error());
+  Result<TagList> list = co_await this->list(*targets_[index].repository, Side::kTarget);
+  if (!list && list.error().code == Errc::kCancelled) {
+    co_return std::unexpected(std::move(list).error());
   }
-  // A repository that is not there yet has no tags; where the list is refused each tag is asked.
-  if (tags || tags.error().code == Errc::kRepositoryUnknown ||
-      tags.error().code == Errc::kNotFound) {
-    listed_[index] = begin;
-  }
-  if (tags) there_[index] = std::set<std::string>(tags->begin(), tags->end());
+  // A repository that is not there yet has no tags. Where the list is refused each tag is asked;
+  // where it was cut, those that it does not name.
+  const bool whole =
+      list ? !list->cut
+           : list.error().code == Errc::kRepositoryUnknown || list.error().code == Errc::kNotFound;
+  if (whole) listed_[index] = begin;
+  if (list) there_[index] = std::set<std::string>(list->tags.begin(), list->tags.end());
   co_return Result<void>{};
 }
 
@@ -104,8 +111,9 @@ Task<Result<void>> CopyAll::copy(std::string tag, Slots::Held) {
 }
 
 Task<Result<void>> CopyAll::all() {
-  TS_CO_TRY(std::vector<std::string> tags, co_await list(view_.repository(), Side::kSource));
-  view_.set_digest_tags(tags);
+  TS_CO_TRY(TagList list, co_await this->list(view_.repository(), Side::kSource));
+  view_.set_digest_tags(list.tags, !list.cut);
+  std::vector<std::string> tags = std::move(list.tags);
   std::erase_if(tags,
                 [](const std::string& tag) { return oci::parse_digest_tag(tag).has_value(); });
   there_.resize(targets_.size());
@@ -122,7 +130,15 @@ Task<Result<void>> CopyAll::all() {
     group.spawn(copy(tag, std::move(*slot)));
   }
   Result<void> joined = co_await group.join();
-  co_return result ? joined : result;
+  if (!result || !joined) co_return result ? joined : result;
+  if (!list.cut) co_return Result<void>{};
+  co_return std::unexpected(
+      Error{.code = Errc::kTooLarge,
+            .message = fmt::format("list tags of {}: the registry ends its list at so many tags; "
+                                   "more are likely, and were not copied",
+                                   view_.id().to_string()),
+            .side = Side::kSource}
+          .with_hint("copy the others by name"));
 }
 
 Task<Report> CopyAll::run() {

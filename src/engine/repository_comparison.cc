@@ -154,7 +154,7 @@ Task<Result<void>> RepositoryComparer::compare_tags() {
         fmt::format("{} is in the catalog, and is not there", source_.id().to_string()));
     co_return Result<void>{};
   }
-  source_.set_digest_tags(digest_tags_of(listing.tags));
+  source_.set_digest_tags(digest_tags_of(listing.tags), !error);
   const Tags tags = chosen(listing);
   if (error) {
     incomplete(fmt::format(

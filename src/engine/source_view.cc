@@ -189,7 +189,7 @@ Task<Result<std::vector<oci::Descriptor>>> SourceView::ask_referrers(oci::Digest
   if (api_missing_) {
     // Without the API there is only the fallback tag, and all tags are listed once.
     TS_CO_TRY(co_await tag_list_.get(0, [this] { return list_digest_tags(); }));
-    if (!digest_tags_.contains(oci::fallback_tag(subject))) co_return none;
+    if (tags_whole_ && !digest_tags_.contains(oci::fallback_tag(subject))) co_return none;
   }
   TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
   const std::string what =
@@ -217,50 +217,75 @@ void SourceView::note_digest_tag(const std::string& tag) {
   }
 }
 
-void SourceView::set_digest_tags(const std::vector<std::string>& tags) {
+void SourceView::set_digest_tags(const std::vector<std::string>& tags, bool whole) {
   for (const std::string& tag : tags) note_digest_tag(tag);
+  tags_whole_ = whole;
   tags_known_ = true;
 }
 
 Task<Result<bool>> SourceView::list_digest_tags() {
   if (tags_known_) co_return true;
+  const std::string what = "list tags of " + id_.to_string();
   std::optional<std::string> cursor;
   std::vector<std::string> found;
+  bool whole = true;
   do {
     TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
     Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
-        run_.context, "list tags of " + id_.to_string(), [&] { return repository_.tags(cursor); });
+        run_.context, what, [&] { return repository_.tags(cursor); });
     if (!page &&
         (page.error().code == Errc::kNotFound || page.error().code == Errc::kRepositoryUnknown ||
          page.error().code == Errc::kUnsupported)) {
-      run_.warn("list tags of " + id_.to_string() +
-                ": there is no list; signatures under digest tags cannot be found");
+      whole = false;
       break;
     }
-    if (!page) {
-      co_return std::unexpected(
-          std::move(page).error().within("list tags of " + id_.to_string()).on(Side::kSource));
-    }
+    if (!page) co_return std::unexpected(std::move(page).error().within(what).on(Side::kSource));
     for (std::string& tag : page->tags) {
       if (oci::parse_digest_tag(tag)) found.push_back(std::move(tag));
     }
+    whole = whole && !page->cut;
     cursor = std::move(page->next);
   } while (cursor);
-  set_digest_tags(found);
+  if (!whole) {
+    run_.warn(what +
+              ": there is no whole list; of what digest tags name, signatures (.sig), attestations "
+              "(.att) and SBOMs (.sbom) are asked for one by one");
+  }
+  set_digest_tags(found, whole);
   co_return true;
 }
 
 Task<Result<std::vector<std::string>>> SourceView::digest_tags(oci::Digest subject) {
   TS_CO_TRY(co_await tag_list_.get(0, [this] { return list_digest_tags(); }));
   std::vector<std::string> out;
-  auto found = digest_tags_.find(digest_tag_key(subject.algorithm(), subject.hex()));
-  if (found == digest_tags_.end()) co_return out;
-  const std::string fallback = oci::fallback_tag(subject);
-  for (const std::string& tag : found->second) {
-    // The one without a suffix is the referrers' fallback tag.
-    if (tag != fallback) out.push_back(tag);
+  const auto found = digest_tags_.find(digest_tag_key(subject.algorithm(), subject.hex()));
+  if (found != digest_tags_.end()) {
+    const std::string fallback = oci::fallback_tag(subject);
+    for (const std::string& tag : found->second) {
+      // The one without a suffix is the referrers' fallback tag.
+      if (tag != fallback) out.push_back(tag);
+    }
   }
+  if (!tags_whole_) TS_CO_TRY(co_await ask_digest_tags(subject, &out));
   co_return out;
+}
+
+Task<Result<void>> SourceView::ask_digest_tags(oci::Digest subject, std::vector<std::string>* out) {
+  for (const char* suffix : {".sig", ".att", ".sbom"}) {
+    const std::string tag = oci::fallback_tag(subject) + suffix;
+    if (std::ranges::find(*out, tag) != out->end()) continue;
+    const auto there = co_await resolve(oci::ManifestName::by_tag(tag));
+    if (there) {
+      out->push_back(tag);
+      continue;
+    }
+    // Some answer 403 for what is not there.
+    const Errc code = there.error().code;
+    if (code != Errc::kNotFound && code != Errc::kRepositoryUnknown && code != Errc::kDenied) {
+      co_return std::unexpected(there.error());
+    }
+  }
+  co_return Result<void>{};
 }
 
 }  // namespace transship::engine

@@ -37,10 +37,10 @@ class SourceView {
   /// What refers to `subject`, by API or fallback tag.
   [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> referrers(oci::Digest subject);
   /// The digest tags with a suffix (".sig", ...) of `subject`. The repository's tags are listed
-  /// once, at the first call.
+  /// once, at the first call; where that list lacks some, those that cosign writes are asked for.
   [[nodiscard]] Task<Result<std::vector<std::string>>> digest_tags(oci::Digest subject);
-  /// For who has listed the tags anyway: they are not listed again.
-  void set_digest_tags(const std::vector<std::string>& tags);
+  /// For who has listed the tags anyway: they are not listed again. `whole`: there are no others.
+  void set_digest_tags(const std::vector<std::string>& tags, bool whole = true);
 
  private:
   [[nodiscard]] Task<Result<ManifestPtr>> by_tag(oci::ManifestName name);
@@ -50,6 +50,8 @@ class SourceView {
   ManifestPtr keep(oci::Manifest manifest);
   [[nodiscard]] Task<Result<std::vector<oci::Descriptor>>> ask_referrers(oci::Digest subject);
   [[nodiscard]] Task<Result<bool>> list_digest_tags();
+  [[nodiscard]] Task<Result<void>> ask_digest_tags(oci::Digest subject,
+                                                   std::vector<std::string>* out);
   void note_digest_tag(const std::string& tag);
   std::string describe(const oci::ManifestName& name) const;
 
@@ -64,6 +66,7 @@ class SourceView {
   /// By algorithm and hex, cut to 64 digits, as the tags spell it.
   std::map<std::string, std::vector<std::string>> digest_tags_;
   bool tags_known_ = false;
+  bool tags_whole_ = true;    ///< No digest tag is missing in `digest_tags_`.
   bool api_missing_ = false;  ///< The source has no referrers API.
 };
 

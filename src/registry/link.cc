@@ -116,15 +116,19 @@ PageCursor PageCursor::first(std::string target) {
 
 std::optional<PageCursor> PageCursor::parse(std::string_view text) {
   const auto parts = split(text, ' ');
-  if (parts.size() != 5) return std::nullopt;
+  if (parts.size() != 6) return std::nullopt;
   const auto page = parse_u64(parts[0]);
   const auto flags = parse_u64(parts[1]);
   const auto first = parse_u64(parts[2]);
   const auto saved = parse_u64(parts[3]);
-  if (!page || !flags || !first || !saved || *page == 0 || parts[4].empty()) return std::nullopt;
+  const auto listed = parse_u64(parts[4]);
+  if (!page || !flags || !first || !saved || !listed || *page == 0 || parts[5].empty()) {
+    return std::nullopt;
+  }
   PageCursor cursor;
-  cursor.target = std::string(parts[4]);
+  cursor.target = std::string(parts[5]);
   cursor.page = *page;
+  cursor.listed = *listed;
   cursor.synthesised = (*flags & 1U) != 0;
   cursor.restarted = (*flags & 2U) != 0;
   cursor.first_hash_ = *first;
@@ -134,7 +138,7 @@ std::optional<PageCursor> PageCursor::parse(std::string_view text) {
 
 std::string PageCursor::print() const {
   const unsigned flags = (synthesised ? 1U : 0U) | (restarted ? 2U : 0U);
-  return fmt::format("{} {} {} {} {}", page, flags, first_hash_, saved_hash_, target);
+  return fmt::format("{} {} {} {} {} {}", page, flags, first_hash_, saved_hash_, listed, target);
 }
 
 std::optional<PageCursor> PageCursor::next(std::string next_target) const {

@@ -28,6 +28,7 @@ std::string linked_target(std::string_view page, std::string_view link);
 struct PageCursor {
   std::string target;        ///< Path and query of the page to ask.
   std::size_t page = 1;      ///< 1 is the first.
+  std::size_t listed = 0;    ///< Entries of the pages before it.
   bool synthesised = false;  ///< Made up from the last entry, as no Link was given.
   bool restarted = false;    ///< The list was begun anew once, as its place had vanished.
 

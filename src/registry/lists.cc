@@ -50,7 +50,9 @@ std::optional<std::string> next_of(const PageCursor& place, const Response& resp
     next = place.next(start + "&last=" + percent_encode(page.entries.back()));
     if (next) next->synthesised = true;
   }
-  return next ? std::optional(next->print()) : std::nullopt;
+  if (!next) return std::nullopt;
+  next->listed = page.listed;
+  return next->print();
 }
 
 }  // namespace
@@ -71,7 +73,9 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
   call.headers.set("Accept", "application/json");
   call.max_body = host.options().list_page_bytes;
   TS_CO_TRY(const Response response, co_await host.send(std::move(call)));
-  if (place.synthesised && response.status != 200) co_return ListPage{};
+  ListPage page;
+  page.listed = place.listed;
+  if (place.synthesised && response.status != 200) co_return page;
   if (response.status == 404 && place.page > 1 && !place.restarted) {
     PageCursor again = PageCursor::first(start);
     again.restarted = true;
@@ -83,11 +87,11 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
     co_return std::unexpected(http_error(response, host.time().wall()));
   }
   TS_CO_TRY(JsonList list, parse_json_list(response.body, key));
-  if (place.synthesised && repeats(place, list.entries)) co_return ListPage{};
-  ListPage page{.entries = std::move(list.entries),
-                .others = list.others,
-                .digests = std::move(list.digests),
-                .next = std::nullopt};
+  if (place.synthesised && repeats(place, list.entries)) co_return page;
+  page.listed += list.entries.size();
+  page.entries = std::move(list.entries);
+  page.others = list.others;
+  page.digests = std::move(list.digests);
   page.next = next_of(place, response, start, page, host.options().page_size);
   co_return page;
 }

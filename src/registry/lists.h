@@ -14,6 +14,7 @@ namespace transship::registry {
 struct ListPage {
   std::vector<std::string> entries;
   std::size_t others = 0;                             ///< Members that were no strings.
+  std::size_t listed = 0;                             ///< Entries up to here, all pages together.
   std::vector<std::optional<oci::Digest>> digests{};  ///< As JsonList has them.
   std::optional<std::string> next;                    ///< Opaque cursor.
 };

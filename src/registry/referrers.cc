@@ -164,7 +164,7 @@ Task<Result<bool>> Repository::tag_may_exist(std::string tag) {
       }
       if (code == Errc::kNotFound || code == Errc::kRepositoryUnknown) co_return false;
     }
-    DigestTags found{.tags = {}, .complete = page && !page->next, .read_at = now};
+    DigestTags found{.tags = {}, .complete = page && !page->next && !page->cut, .read_at = now};
     if (found.complete) {
       for (std::string& each : page->tags) {
         if (oci::parse_digest_tag(each)) found.tags.insert(std::move(each));

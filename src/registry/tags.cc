@@ -22,7 +22,7 @@ Task<Result<oci::TagPage>> Repository::tags(std::optional<std::string> cursor) {
   out.invalid = page->others;
   out.next = page->next;
   const std::size_t end = host_.profile().list_end;
-  out.cut = end != 0 && !page->next && page->entries.size() == end;
+  out.cut = end != 0 && !page->next && page->listed == end;
   for (std::size_t i = 0; i < page->entries.size(); ++i) {
     std::string& entry = page->entries[i];
     if (oci::Tag::parse(entry)) {

@@ -84,6 +84,46 @@ TEST_F(CopyAllTags, AListThatIsCutShortFailsTheWhole) {
   EXPECT_EQ(report.items.at(0).error->side, Side::kSource);
 }
 
+TEST_F(CopyAllTags, OfASourceListThatEndsTooEarlyWhatWasListedIsCopiedAndItIsSaid) {
+  for (int i = 10; i < 30; ++i) {
+    const oci::Manifest root =
+        add_image(source, {.layers = {fmt::format("layer {}", i)}}, fmt::format("a{}", i));
+    // Listed behind all images.
+    add_image(source, {.layers = {fmt::format("signature {}", i)}},
+              "sha256-" + root.digest.hex() + ".sig");
+  }
+  source_store.options.tags_per_page = 5;
+  source_store.options.list_end = 10;
+  const engine::Report report = copy_all({{&target, ""}});
+  EXPECT_FALSE(report.ok());
+  const auto tags = target.tag_map();
+  EXPECT_EQ(tags.size(), 20U) << "ten images, and their signatures";
+  for (int i = 10; i < 20; ++i) {
+    const std::string tag = fmt::format("a{}", i);
+    ASSERT_TRUE(tags.contains(tag));
+    EXPECT_TRUE(tags.contains("sha256-" + tags.at(tag).hex() + ".sig")) << tag;
+  }
+  ASSERT_EQ(report.items.size(), 11U);
+  ASSERT_TRUE(report.items.back().error.has_value());
+  EXPECT_EQ(report.items.back().error->code, Errc::kTooLarge);
+  EXPECT_EQ(report.items.back().error->side, Side::kSource);
+}
+
+TEST_F(CopyAllTags, OfATargetListThatEndsTooEarlyNothingIsConcluded) {
+  for (int i = 10; i < 30; ++i) {
+    const std::string tag = fmt::format("a{}", i);
+    add_image(source, {.layers = {tag}}, tag);
+    add_image(target, {.layers = {"theirs " + tag}}, tag);
+  }
+  const auto before = target.tag_map();
+  target_store.options.tags_per_page = 5;
+  target_store.options.list_end = 10;
+  copy_options.overwrite = false;
+  const engine::Report report = copy_all({{&target, ""}});
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(target.tag_map(), before);
+}
+
 TEST_F(CopyAllTags, TagsOfOneDigestShareItsManifest) {
   const oci::Manifest one = version(1);
   source.tag("latest", one.digest);

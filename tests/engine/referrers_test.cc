@@ -121,6 +121,30 @@ TEST_F(Referrers, DigestTagsFollowTheirSubjectBeforeTheTag) {
   EXPECT_EQ(source_store.calls(Step::kTags), 1U);
 }
 
+// Registries that end their lists of tags too early, or have none.
+TEST_F(Referrers, WhereTheListOfTagsIsNotWholeThoseOfCosignAreAskedFor) {
+  const oci::Manifest root = image();
+  for (const char* suffix : {".sig", ".att", ".sbom"}) cosign(root, suffix, suffix);
+  const auto copied = [&] {
+    const engine::Report report = copy("v1");
+    EXPECT_TRUE(report.ok()) << why(report);
+    EXPECT_EQ(report.warnings.size(), 1U);
+    std::size_t found = 0;
+    for (const char* suffix : {".sig", ".att", ".sbom"}) {
+      found += target.tag_map().contains("sha256-" + root.digest.hex() + suffix) ? 1 : 0;
+    }
+    return found;
+  };
+  source_store.options.tags_per_page = 1;
+  source_store.options.list_end = 1;
+  EXPECT_EQ(copied(), 3U);
+  source_store.options.list_end = 0;
+  source_store.inject({.step = Step::kTags,
+                       .times = 100,
+                       .error = {.code = Errc::kUnsupported, .message = "HTTP 405"}});
+  EXPECT_EQ(copied(), 3U);
+}
+
 TEST_F(Referrers, ADigestTagThatMovedIsUpdatedThoughTheImageDidNot) {
   const oci::Manifest root = image();
   cosign(root, ".sig", "first");

@@ -49,17 +49,20 @@ TEST(PageCursor, SurvivesPrinting) {
   auto place = PageCursor::first("/v2/a/tags/list?n=2").next("/v2/a/tags/list?n=2&last=x y");
   ASSERT_TRUE(place.has_value());
   place->synthesised = true;
+  place->listed = 2;
   const auto back = PageCursor::parse(place->print());
   ASSERT_TRUE(back.has_value());
   EXPECT_EQ(back->target, "/v2/a/tags/list?n=2&last=x%20y");
   EXPECT_EQ(back->page, 2U);
+  EXPECT_EQ(back->listed, 2U);
   EXPECT_TRUE(back->synthesised);
   EXPECT_FALSE(back->restarted);
   EXPECT_EQ(back->next("/v2/a/tags/list?n=2"), std::nullopt) << "the first page again";
 }
 
 TEST(PageCursor, RefusesWhatItDidNotPrint) {
-  for (const char* text : {"", "1 2 3 4", "0 0 0 0 /", "1 0 0 0 ", "a b c d e", "1 0 0 0 / x"}) {
+  for (const char* text : {"", "1 2 3 4", "0 0 0 0 /", "1 0 0 0 ", "1 0 0 0 0 ", "a b c d e f",
+                           "1 0 0 0 / x", "1 0 0 0 0 / x"}) {
     EXPECT_FALSE(PageCursor::parse(text).has_value()) << text;
   }
 }

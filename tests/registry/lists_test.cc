@@ -12,6 +12,7 @@ constexpr const char* kList = "/v2/team/app/tags/list";
 
 struct Listing {
   std::vector<std::string> tags;
+  bool cut = false;
   std::size_t invalid = 0;
   std::size_t pages = 0;
   std::optional<Error> error;
@@ -30,6 +31,7 @@ Listing list_all(Rig& rig) {
       }
       ++out.pages;
       out.invalid += page->invalid;
+      out.cut = out.cut || page->cut;
       out.tags.insert(out.tags.end(), page->tags.begin(), page->tags.end());
       cursor = page->next;
     } while (cursor && out.pages < 100);
@@ -155,6 +157,38 @@ TEST(Tags, AListWithoutAnEndIsCut) {
   const Listing all = list_all(rig);
   ASSERT_TRUE(all.error.has_value());
   EXPECT_EQ(all.error->code, Errc::kTooLarge);
+}
+
+// Some end their lists at 10,000 entries, however long the pages are, and whether they link or not.
+TEST(Tags, AListThatEndsAtTheRegistrysOwnLimitIsCut) {
+  const auto cut = [](std::size_t entries, std::size_t page_size, bool links) {
+    Options options = pages_of(page_size);
+    options.profile = "gar";
+    Rig rig(options);
+    rig.http.on(Method::kGet, kList, [=](const SentRequest& sent) -> ScriptedHttp::Answer {
+      const std::string query(sent.url.query());
+      const std::size_t at = query.rfind("last=t");
+      std::size_t next = at == std::string::npos ? 0 : std::stoul(query.substr(at + 6)) + 1;
+      std::string tags;
+      for (std::size_t i = 0; i < page_size && next < entries; ++i, ++next) {
+        tags += fmt::format("{}\"t{}\"", tags.empty() ? "" : ",", next);
+      }
+      transport::Response out = answer(200, {}, "{\"tags\":[" + tags + "]}");
+      if (links && next < entries) {
+        out.headers.set("Link", fmt::format("<?n={}&last=t{}>; rel=next", page_size, next - 1));
+      }
+      return out;
+    });
+    const Listing all = list_all(rig);
+    EXPECT_EQ(all.tags.size(), entries);
+    return all.cut;
+  };
+  for (const bool links : {true, false}) {
+    for (const std::size_t page_size : {1000U, 3000U, 20'000U}) {
+      EXPECT_TRUE(cut(10'000, page_size, links)) << page_size;
+      EXPECT_FALSE(cut(9'999, page_size, links)) << page_size;
+    }
+  }
 }
 
 TEST(Tags, APlaceThatVanishedBeginsAnewOnce) {
