@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "base/text.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "config/place_checks.h"
 #include "config/toml_table.h"
@@ -159,7 +159,13 @@ void check_place(const TomlTable& job, std::string_view key, const std::string& 
   const auto slash = place.find('/');
   const std::string host = place.substr(0, slash);
   const bool plausible = host.find_first_of(".:") != std::string::npos || host == "localhost";
-  if (!plausible) {
+  if (place.starts_with("oci:") || place.find("://") != std::string::npos) {
+    job.complain(key, fmt::format("'{}' is no HOST[/PREFIX]: jobs go from registry to registry, "
+                                  "and have no scheme",
+                                  place));
+  } else if (place.ends_with('/')) {
+    job.complain(key, fmt::format("'{}' ends with a slash: write it without", place));
+  } else if (!plausible) {
     job.complain(key, fmt::format("'{}' does not start with a registry host", place));
   } else if (slash != std::string::npos && !oci::RepositoryName::parse(place.substr(slash + 1))) {
     job.complain(key, fmt::format("'{}' is no repository prefix", place.substr(slash + 1)));
@@ -269,9 +275,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
 }
 
 Result<Config> load_config(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) return std::unexpected(errno_error(errno == 0 ? EIO : errno, "read " + file.string()));
+  TS_TRY(const std::string text, read_file(file));
   return parse_config(text, file.string());
 }
 

@@ -8,9 +8,9 @@
 #include <openssl/rand.h>
 
 #include <cstring>
-#include <fstream>
 
 #include "base/text.h"
+#include "base/text_file.h"
 
 namespace transship::server {
 
@@ -47,10 +47,10 @@ Result<std::unique_ptr<Authenticator>> Authenticator::open(const std::filesystem
     return fail(Errc::kInternal, "no random bytes");
   }
   if (out->open_) return out;
-  std::ifstream file(htpasswd);
-  if (!file) return std::unexpected(errno_error(errno, "open " + htpasswd.string()));
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
+  TS_TRY(const std::string content, read_file(htpasswd));
+  int number = 0;
+  for (const std::string_view line : split(content, '\n')) {
+    ++number;
     const std::string_view text = trim(line);
     if (text.empty() || text.starts_with('#')) continue;
     const std::size_t colon = text.find(':');

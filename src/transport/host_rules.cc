@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "base/by_host.h"
 #include "base/text.h"
+#include "base/text_file.h"
 #include "transport/address.h"
 
 namespace transship::transport {
@@ -32,17 +31,12 @@ bool is_loopback(const Url& url) {
          kind_of_literal(url.host) == AddressKind::kLoopback;
 }
 
-Result<std::string> read_text(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in) return fail(Errc::kInvalidArgument, fmt::format("cannot read {}", file.string()));
-  return text;
-}
-
 Result<void> must_exist(const std::string& file, std::string_view what) {
   std::error_code ignored;
   if (file.empty() || fs::is_regular_file(file, ignored)) return {};
-  return fail(Errc::kInvalidArgument, fmt::format("{} {}: no such file", what, file));
+  return fail(Errc::kInvalidArgument,
+              fmt::format("{} {}: {}", what, file,
+                          fs::exists(file, ignored) ? "is no regular file" : "no such file"));
 }
 
 // docker's rule: every *.crt is a CA; a *.cert is a client certificate, and its *.key beside it.
@@ -56,7 +50,7 @@ Result<void> read_directory(const fs::path& directory, TlsMaterial& out) {
   std::ranges::sort(files);
   for (const fs::path& file : files) {
     if (file.extension() == ".crt") {
-      TS_TRY(const std::string pem, read_text(file));
+      TS_TRY(const std::string pem, read_file(file));
       out.ca_pem += pem + "\n";
     } else if (file.extension() == ".cert" && out.cert_file.empty()) {
       out.cert_file = file.string();

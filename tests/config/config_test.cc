@@ -248,6 +248,11 @@ TEST(Config, PlacesAreChecked) {
   EXPECT_ERROR(start + "source = \"hub.example.com\"\ntargets = [\"hub.example.com/mirror\"]\n",
                "within the source");
   EXPECT_ERROR(start + "source = \"hub\"\ntargets = [\"e.example.com\"]\n", "registry host");
+  for (const std::string place : {"oci:/srv/l", "https://e.example.com/m"}) {
+    EXPECT_ERROR(start + "source = \"h.example.com\"\ntargets = [\"" + place + "\"]\n",
+                 "from registry to registry");
+  }
+  EXPECT_ERROR(start + "source = \"h.example.com\"\ntargets = [\"e.example.com/m/\"]\n", "slash");
   EXPECT_ERROR(start + "source = \"h.example.com/UPPER\"\ntargets = [\"e.example.com\"]\n",
                "job.source");
 }
@@ -368,6 +373,9 @@ TEST(Config, AFileThatIsNotThereIsNamed) {
   const auto config = load_config("/nowhere/jobs.toml");
   ASSERT_FALSE(config);
   EXPECT_NE(config.error().message.find("/nowhere/jobs.toml"), std::string::npos);
+  const auto directory = load_config("/tmp");
+  ASSERT_FALSE(directory);
+  EXPECT_NE(directory.error().message.find("irectory"), std::string::npos);
 }
 
 TEST(Config, TheExamplesAreRight) {
