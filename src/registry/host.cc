@@ -227,13 +227,14 @@ Task<Result<Response>> Host::probe_schemes(Call& call, transport::Authorization*
   if (secure || !transport::answered_plain_http(secure.error())) co_return secure;
   plain_ = true;
   Result<Response> plain = co_await http_.send(make_request(call, right));
-  if (plain && !answers_other_scheme(*plain)) {
-    log_debug("{}: no TLS there, plain HTTP on loopback", name_);
-    co_return plain;
+  const bool other_scheme = plain ? answers_other_scheme(*plain) : plain.error().code == Errc::kTls;
+  if (other_scheme) {
+    // It does speak TLS: what went wrong with it is the news.
+    plain_ = false;
+    co_return secure;
   }
-  // It does speak TLS: what went wrong with it is the news.
-  plain_ = false;
-  co_return secure;
+  if (plain) log_info("{}: no TLS there, plain HTTP on loopback", name_);
+  co_return plain;
 }
 
 }  // namespace transship::registry

@@ -440,6 +440,26 @@ TEST(Scheme, LoopbackFallsBackToPlainHttpAndRemembers) {
   EXPECT_EQ(rig.registry->counts().manifest_get, 2U);
 }
 
+TEST(Scheme, WhatGoesWrongInPlainHttpIsSaid) {
+  Rig rig({}, "127.0.0.1:5000");
+  rig.http.on(Method::kGet, "/v2/*",
+              [n = 0](const SentRequest& sent) mutable -> ScriptedHttp::Answer {
+                if (sent.url.scheme == "https")
+                  return fail(Errc::kTls, "the server answers plain HTTP, not TLS");
+                if (n++ == 0) return fail(Errc::kNetwork, "connection reset");
+                return image_answer();
+              });
+  rig.run([&]() -> Task<Result<void>> {
+    const auto repo = rig.repository(Access::kPull);
+    const auto got = co_await repo->manifest(tag());
+    EXPECT_FALSE(got.has_value());
+    if (!got) EXPECT_EQ(got.error().code, Errc::kNetwork) << got.error().describe();
+    TS_CO_TRY(co_await repo->manifest(tag()));
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(rig.http.sent().size(), 3U) << "TLS is not tried again";
+}
+
 TEST(Scheme, OthersAndOtherTlsErrorsDoNot) {
   const std::pair<const char*, const char*> cases[] = {
       {"reg.example.com", "the server answers plain HTTP, not TLS"},
