@@ -125,7 +125,7 @@ Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* de
   Result<oci::Referrers> got = co_await with_retries<oci::Referrers>(
       run_.context, what, [&] { return delivery->target->repository->referrers(subject); });
   if (got) {
-    if (got->by != oci::ReferrersBy::kApi) delivery->target->referrers_api = Learned::kNo;
+    if (got->by == oci::ReferrersBy::kTag) delivery->target->referrers_api = Learned::kNo;
     for (const oci::Descriptor& one : got->manifests) out->insert(one.digest);
     co_return Result<void>{};
   }

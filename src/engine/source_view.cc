@@ -202,7 +202,7 @@ Task<Result<std::vector<oci::Descriptor>>> SourceView::ask_referrers(oci::Digest
     }
     co_return std::unexpected(std::move(got).error().within("list " + what).on(Side::kSource));
   }
-  if (got->by != oci::ReferrersBy::kApi) api_missing_ = true;
+  if (got->by == oci::ReferrersBy::kTag) api_missing_ = true;
   // Lists are kept, some have thousands of entries, and what is told of one is in its manifest.
   for (oci::Descriptor& one : got->manifests) {
     one.annotations.clear();

@@ -56,8 +56,9 @@ struct TagPage {
 
 /// Who answered for a list of referrers.
 enum class ReferrersBy : std::uint8_t {
-  kApi,  ///< The referrers API.
-  kTag   ///< The fallback tag.
+  kApi,    ///< The referrers API.
+  kTag,    ///< The fallback tag: there is no API.
+  kUnsaid  ///< The fallback tag: the API's answer did not say whether there is one.
 };
 
 struct Referrers {

@@ -59,7 +59,7 @@ Task<Result<void>> HubLogin::ask(oci::RequestCounts& counts) {
   jwt_.clear();
   refused_ = answer.status != 200;
   if (refused_) {
-    log_debug("hub.docker.com refuses the login of {}: HTTP {}", host_, answer.status);
+    log_info("hub.docker.com refuses the login of {}: HTTP {}", host_, answer.status);
     co_return Result<void>{};
   }
   TS_CO_TRY(const auto object, oci::json::parse_object(answer.body, "login"));

@@ -57,6 +57,16 @@ std::optional<std::string> next_of(const PageCursor& place, const Response& resp
 
 }  // namespace
 
+Error broken_off(Error error, std::size_t page) {
+  const bool reads_as_none = error.code == Errc::kNotFound || error.code == Errc::kUnsupported ||
+                             error.code == Errc::kRepositoryUnknown;
+  if (page == 1 || !reads_as_none) return error;
+  error.code = Errc::kHttp;
+  error.retryable = true;
+  error.hint.clear();
+  return std::move(error).within(fmt::format("page {}", page));
+}
+
 Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
                                  std::optional<std::string> cursor, std::string key) {
   PageCursor place = PageCursor::first(start);
@@ -75,8 +85,7 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
   TS_CO_TRY(const Response response, co_await host.send(std::move(call)));
   ListPage page;
   page.listed = place.listed;
-  if (place.synthesised && response.status != 200) co_return page;
-  if (response.status == 404 && place.page > 1 && !place.restarted) {
+  if (response.status == 404 && place.page > 1 && !place.restarted && !place.synthesised) {
     PageCursor again = PageCursor::first(start);
     again.restarted = true;
     ListPage empty;
@@ -84,7 +93,10 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
     co_return empty;
   }
   if (response.status != 200) {
-    co_return std::unexpected(http_error(response, host.time().wall()));
+    Error error = http_error(response, host.time().wall());
+    // Nobody said that there is more; what may pass is no answer to that.
+    if (place.synthesised && !error.retryable) co_return page;
+    co_return std::unexpected(broken_off(std::move(error), place.page));
   }
   TS_CO_TRY(JsonList list, parse_json_list(response.body, key));
   if (place.synthesised && repeats(place, list.entries)) co_return page;

@@ -27,4 +27,9 @@ struct ListPage {
 Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
                                  std::optional<std::string> cursor, std::string key);
 
+/// An error of a list's `page`. Behind the first one the list was there a moment ago: its place
+/// vanished, or the registry broke. That is neither an empty list nor a missing API, whatever the
+/// status means elsewhere; read anew it may be whole.
+Error broken_off(Error error, std::size_t page);
+
 }  // namespace transship::registry

@@ -159,7 +159,7 @@ Task<Result<oci::Manifest>> Repository::manifest(oci::ManifestName name) {
 Task<Result<oci::Manifest>> Repository::manifest_again(oci::ManifestName name,
                                                        std::string claimed) {
   const std::string what = action("GET", "manifest " + name.to_string());
-  log_debug("{}: its bytes are not {}, as the registry says; reading it by digest", what, claimed);
+  log_info("{}: its bytes are not {}, as the registry says; reading it by digest", what, claimed);
   TS_CO_TRY(const oci::Digest digest, oci::Digest::parse(claimed));
   Result<oci::Manifest> again = co_await manifest(oci::ManifestName::by_digest(digest));
   if (again) co_return again;

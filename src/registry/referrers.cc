@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "registry/error_body.h"
+#include "registry/lists.h"
 #include "registry/repository.h"
 
 namespace transship::registry {
@@ -35,18 +36,6 @@ bool means_unsupported(const Response& response) {
   }
 }
 
-// The list was there a moment ago: its place vanished, or the registry broke. That is neither an
-// empty list nor a missing API, whatever the status means elsewhere; read anew it may be whole.
-Error broken_off(Error error, std::size_t page) {
-  const bool reads_as_none = error.code == Errc::kNotFound || error.code == Errc::kUnsupported ||
-                             error.code == Errc::kRepositoryUnknown;
-  if (page == 1 || !reads_as_none) return error;
-  error.code = Errc::kHttp;
-  error.retryable = true;
-  error.hint.clear();
-  return std::move(error).within(fmt::format("page {}", page));
-}
-
 void add_each_once(Referrers& out, std::unordered_set<std::string>& seen,
                    std::vector<oci::Descriptor> found) {
   for (oci::Descriptor& each : found) {
@@ -73,13 +62,18 @@ Task<Result<Referrers>> Repository::referrers(const oci::Digest& subject) {
 }
 
 Task<Result<Referrers>> Repository::ask_referrers(const oci::Digest& wanted) {
-  const bool skip_api = !host_.profile().referrers_api ||
-                        (no_referrers_api_until_ && host_.time().now() < *no_referrers_api_until_);
-  if (!skip_api) {
+  const auto no_api = [this] {
+    return !host_.profile().referrers_api ||
+           (no_referrers_api_until_ && host_.time().now() < *no_referrers_api_until_);
+  };
+  if (!no_api()) {
     TS_CO_TRY(auto by_api, co_await referrers_by_api(wanted));
     if (by_api) co_return std::move(*by_api);
   }
-  co_return co_await referrers_by_tag(wanted);
+  const ReferrersBy by = no_api() ? ReferrersBy::kTag : ReferrersBy::kUnsaid;
+  TS_CO_TRY(Referrers out, co_await referrers_by_tag(wanted));
+  out.by = by;
+  co_return out;
 }
 
 Task<Result<std::optional<Referrers>>> Repository::referrers_by_api(const oci::Digest& subject) {

@@ -89,10 +89,9 @@ class Repository final : public oci::TargetRepository {
 
   // tags_with_digests.cc
   bool lists_digests() const;
-  Call listing_call() const;
-  Task<Result<transport::Response>> ask_listing(Call call);
-  Task<Result<oci::TagPage>> listing_page();
-  oci::TagPage then_plain(const Error& why);
+  Task<Result<transport::Response>> ask_listing(TagListing kind, Call call);
+  Task<Result<oci::TagPage>> listing_page(std::shared_ptr<ListingPlace> place);
+  oci::TagPage then_plain(const ListingPlace& place, const Error& why);
 
   // referrers.cc
   Task<Result<oci::Referrers>> ask_referrers(const oci::Digest& wanted);
@@ -112,8 +111,8 @@ class Repository final : public oci::TargetRepository {
   bool referrers_answered_ = false;
   /// The referrers API is not there: asked again after this.
   std::optional<Clock::time_point> no_referrers_api_until_;
-  /// Where a list of tags with digests stands.
-  std::optional<ListingPlace> listing_;
+  /// Where the newest list of tags with digests stands. Who asks for a page of it holds it.
+  std::shared_ptr<ListingPlace> listing_;
   /// All digest tags of the repository, where one page of tags held them all.
   struct DigestTags {
     std::set<std::string> tags;

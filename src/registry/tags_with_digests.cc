@@ -28,17 +28,10 @@ bool Repository::lists_digests() const {
   return ListingPlace::possible(kind, name_) && !(until && host_.time().now() < *until);
 }
 
-Call Repository::listing_call() const {
-  Call out = call(Method::kGet, listing_->target(), &oci::RequestCounts::tag_list);
-  out.headers.set("Accept", "application/json");
-  out.max_body = host_.options().list_page_bytes;
-  return out;
-}
-
 // The lists of Harbor and Docker Hub are APIs of their own, which know no registry tokens: Harbor
 // takes the password, the Hub a token that its login gave for it.
-Task<Result<Response>> Repository::ask_listing(Call call) {
-  switch (listing_->kind()) {
+Task<Result<Response>> Repository::ask_listing(TagListing kind, Call call) {
+  switch (kind) {
     case TagListing::kAcrTags:
       call.scopes = ScopeSet({Scope::metadata_read(name_.str())});
       break;
@@ -65,10 +58,10 @@ Task<Result<Response>> Repository::ask_listing(Call call) {
 }
 
 // The plain list comes behind what was listed so far, or in its place.
-oci::TagPage Repository::then_plain(const Error& why) {
-  log_debug("tags of {}/{} with digests: {}; each tag is asked instead", host_.name(), name_.str(),
-            why.describe());
-  if (listing_->page() == 1 && why.code != Errc::kRepositoryUnknown) {
+oci::TagPage Repository::then_plain(const ListingPlace& place, const Error& why) {
+  log_info("tags of {}/{} with digests: {}; each tag is asked instead", host_.name(), name_.str(),
+           why.describe());
+  if (place.page() == 1 && why.code != Errc::kRepositoryUnknown) {
     Learned& learned = host_.learned();
     if (++learned.listings_refused >= kMostListingsRefused) {
       learned.listing_refused_until = host_.time().now() + kListingMemory;
@@ -79,43 +72,49 @@ oci::TagPage Repository::then_plain(const Error& why) {
   return out;
 }
 
-Task<Result<oci::TagPage>> Repository::listing_page() {
-  Result<Response> response = co_await ask_listing(listing_call());
+Task<Result<oci::TagPage>> Repository::listing_page(std::shared_ptr<ListingPlace> place) {
+  Call get = call(Method::kGet, place->target(), &oci::RequestCounts::tag_list);
+  get.headers.set("Accept", "application/json");
+  get.max_body = host_.options().list_page_bytes;
+  Result<Response> response = co_await ask_listing(place->kind(), std::move(get));
   Result<oci::TagPage> page = fail(Errc::kInternal, "");
   if (!response) {
     page = std::unexpected(std::move(response).error());
   } else if (response->status != 200) {
     page = std::unexpected(http_error(*response, host_.time().wall()));
   } else {
-    page = listing_->take(*response, host_.options().max_pages);
+    page = place->take(*response, host_.options().max_pages);
     if (page) host_.learned().listings_refused = 0;
   }
   if (page || page.error().code == Errc::kCancelled) co_return page;
-  if (page.error().retryable && !listing_->tired()) co_return page;
-  oci::TagPage plain = then_plain(page.error());
-  listing_.reset();
-  co_return plain;
+  if (page.error().retryable && !place->tired()) co_return page;
+  if (listing_ == place) listing_.reset();
+  co_return then_plain(*place, page.error());
 }
 
 Task<Result<oci::TagPage>> Repository::tags_with_digests(std::optional<std::string> cursor) {
   if (cursor && *cursor == ListingPlace::kPlainCursor) co_return co_await tags(std::nullopt);
+  if (cursor && !cursor->starts_with(ListingPlace::kCursorPrefix)) {
+    co_return co_await tags(std::move(cursor));
+  }
+  // Two jobs may list one repository: who comes while the other's page is asked for has the plain
+  // list.
+  const auto busy = [this] { return listing_.use_count() > 1; };
   // The first page may be asked again: its attempts count on.
-  if (!cursor && !(listing_ && listing_->page() == 1)) {
+  if (!cursor && !busy() && !(listing_ && listing_->page() == 1)) {
     listing_.reset();
     if (!lists_digests()) {
       Result<oci::TagPage> plain = co_await tags(std::nullopt);
       // What kind of registry it is may be known only now.
       if (!plain || !plain->digests.empty() || !lists_digests()) co_return plain;
     }
-    listing_.emplace(host_.profile().listing, name_);
-  } else if (cursor && !cursor->starts_with(ListingPlace::kCursorPrefix)) {
-    co_return co_await tags(std::move(cursor));
+    if (!busy()) listing_ = std::make_shared<ListingPlace>(host_.profile().listing, name_);
   }
   // A cursor of another listing than the newest: begin with what needs no memory.
-  if (!listing_ || (cursor && *cursor != listing_->cursor())) {
+  if (!listing_ || busy() || (cursor && *cursor != listing_->cursor())) {
     co_return co_await tags(std::nullopt);
   }
-  Result<oci::TagPage> page = co_await listing_page();
+  Result<oci::TagPage> page = co_await listing_page(listing_);
   if (!page) co_return std::unexpected(std::move(page).error().within(action("GET", "tags")));
   co_return page;
 }

@@ -64,11 +64,14 @@ oci::UploadCost Repository::upload_cost(const oci::Descriptor& blob) const {
   oci::UploadCost out{.asks = asks_by_mount() ? 0U : 1U, .opens = 1, .parts = 1};
   oci::UploadSession at;
   while (true) {
-    const UploadStep step = next_upload_step(host_.profile(), host_.learned(), host_.options(), at,
-                                             blob.size - at.offset);
+    const std::uint64_t left = blob.size - at.offset;
+    const UploadStep step =
+        next_upload_step(host_.profile(), host_.learned(), host_.options(), at, left);
     if (step.put) return out;
-    at.offset += step.bytes;
-    ++out.parts;
+    // All chunks but the last are alike, and a size may be a lie.
+    const std::uint64_t alike = std::max<std::uint64_t>(1, (left - 1) / step.bytes);
+    at.offset += alike * step.bytes;
+    out.parts += alike;
   }
 }
 
@@ -113,7 +116,7 @@ Task<Result<oci::UploadStart>> Repository::mount(const oci::Descriptor& blob,
   const bool nowhere = error.code == Errc::kRepositoryUnknown && !other;
   if (error.retryable || nowhere) co_return std::unexpected(error);
   if (sent->status == 400 || sent->status == 405 || sent->status == 501) {
-    log_debug("{}: mounts are not tried again for an hour", error.message);
+    log_info("{}: mounts are not tried again for an hour", error.message);
     host_.learned().mounts_refused_until = host_.time().now() + kMountMemory;
   }
   if (!other) {

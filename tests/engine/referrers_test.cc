@@ -121,6 +121,18 @@ TEST_F(Referrers, DigestTagsFollowTheirSubjectBeforeTheTag) {
   EXPECT_EQ(source_store.calls(Step::kTags), 1U);
 }
 
+// Quay: asked before the subject is there, its API says nothing.
+TEST_F(Referrers, AnApiThatNeedsTheSubjectIsAnApi) {
+  const oci::Manifest root = image();
+  add_referrer(source, root, kSbom, "packages");
+  add_image(target, {.layers = {"older"}}, "v1");
+  target_store.options.referrers_need_subject = true;
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  expect_complete(target, source, root.digest);
+  EXPECT_FALSE(target.tag_map().contains(oci::fallback_tag(root.digest)));
+}
+
 // Registries that end their lists of tags too early, or have none.
 TEST_F(Referrers, WhereTheListOfTagsIsNotWholeThoseOfCosignAreAskedFor) {
   const oci::Manifest root = image();

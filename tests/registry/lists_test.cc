@@ -127,6 +127,30 @@ TEST(Tags, ARegistryThatIgnoresLastSaysNothingNew) {
   }
 }
 
+TEST(Tags, AFurtherPageThatFailsForNowIsNotTheEnd) {
+  for (const int second : {429, 500, 503}) {
+    Rig rig(pages_of(2));
+    rig.http.on(Method::kGet, kList, [second](const SentRequest& sent) -> ScriptedHttp::Answer {
+      return answer(sent.url.query() == "n=2" ? 200 : second, {}, R"({"tags":["a","b"]})");
+    });
+    const Listing all = list_all(rig);
+    ASSERT_TRUE(all.error.has_value()) << second;
+    EXPECT_TRUE(all.error->retryable) << second;
+  }
+}
+
+TEST(Tags, APlaceThatVanishesAgainIsNoMissingRepository) {
+  Rig rig(pages_of(2));
+  rig.http.on(Method::kGet, kList, [](const SentRequest& sent) -> ScriptedHttp::Answer {
+    if (sent.url.query() != "n=2") return answer(404);
+    return answer(200, {{"Link", "<?n=2&last=b>; rel=next"}}, R"({"tags":["a","b"]})");
+  });
+  const Listing all = list_all(rig);
+  ASSERT_TRUE(all.error.has_value());
+  EXPECT_EQ(all.error->code, Errc::kHttp) << all.error->describe();
+  EXPECT_TRUE(all.error->retryable);
+}
+
 TEST(Tags, CirclesEnd) {
   Rig self;
   self.http.on(Method::kGet, kList,

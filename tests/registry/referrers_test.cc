@@ -192,14 +192,25 @@ TEST(Referrers, OfAHugeRepositoryEachTagIsAsked) {
 TEST(Referrers, WebPagesAreNoApi) {
   auto elsewhere = answer(429, {{"Content-Type", "text/html"}}, "<html>");
   elsewhere.redirected = true;
-  for (const auto& response : {answer(200, {{"Content-Type", "text/html"}}, "<html>"), elsewhere,
-                               answer(400, {}, R"({"errors":[{"code":"MANIFEST_INVALID"}]})")}) {
+  for (const auto& response : {answer(200, {{"Content-Type", "text/html"}}, "<html>"), elsewhere}) {
     Rig rig;
     rig.http.on(Method::kGet, kApi, response);
     rig.http.on(Method::kGet, kList, answer(200, {}, R"({"tags":[]})"));
     const auto found = ask(rig);
     ASSERT_TRUE(found.has_value());
     EXPECT_EQ(found->by, ReferrersBy::kTag);
+  }
+}
+
+TEST(Referrers, AMissingSubjectOrRepositorySaysNothingOfTheApi) {
+  for (const auto& response : {answer(400, {}, R"({"errors":[{"code":"MANIFEST_INVALID"}]})"),
+                               answer(404, {}, R"({"errors":[{"code":"NAME_UNKNOWN"}]})")}) {
+    Rig rig;
+    rig.http.on(Method::kGet, kApi, response);
+    rig.http.on(Method::kGet, kList, answer(200, {}, R"({"tags":[]})"));
+    const auto found = ask(rig);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->by, ReferrersBy::kUnsaid);
   }
 }
 

@@ -189,6 +189,36 @@ TEST_P(TagListing, ThatIsRefusedIsThePlainOne) {
   }
 }
 
+// Two jobs with one target repository share it.
+TEST_P(TagListing, TwoReadersAtOnceHaveAllOfIt) {
+  for (const int status : {200, 403, 503}) {
+    Rig rig(with_profile(GetParam()), GetParam().host);
+    ListingRegistry registry(GetParam().kind, "team/app");
+    registry.fill(kTags);
+    if (status != 200) registry.lies.status = status;
+    registry.serve(rig.http);
+    std::set<std::string> seen[2];
+    rig.run([&]() -> Task<Result<void>> {
+      const auto repo = rig.repository(Access::kPull);
+      TaskGroup readers(co_await current_executor());
+      const auto read = [&](std::set<std::string>& out) -> Task<Result<void>> {
+        std::optional<std::string> cursor;
+        do {
+          auto page = co_await repo->tags_with_digests(cursor);
+          while (!page && page.error().retryable) page = co_await repo->tags_with_digests(cursor);
+          if (!page) co_return std::unexpected(std::move(page).error());
+          out.insert(page->tags.begin(), page->tags.end());
+          cursor = page->next;
+        } while (cursor && rig.http.sent().size() < 400);
+        co_return Result<void>{};
+      };
+      for (auto& out : seen) readers.spawn(read(out));
+      co_return co_await readers.join();
+    });
+    for (const auto& out : seen) EXPECT_EQ(out.size(), kTags) << status;
+  }
+}
+
 TEST_P(TagListing, ThatBreaksInTheMiddleIsFilledUp) {
   if (GetParam().kind == Kind::kGoogle) GTEST_SKIP() << "one page";
   const Listing all = listed({.fails_at = 2});

@@ -485,6 +485,18 @@ oci::UploadSession asking(std::uint64_t least, std::uint64_t most) {
   return session;
 }
 
+TEST(UploadForm, WhatAnUploadCostsIsReckonedNotCounted) {
+  Options options;
+  options.profile = "acr";
+  Rig rig(options);
+  oci::Descriptor blob;
+  blob.digest = oci::digest_of("x");
+  for (const std::uint64_t size : {kMiB, 16 * kMiB, 16 * kMiB + 1, 33 * kMiB, kMiB << 42U}) {
+    blob.size = size;
+    EXPECT_EQ(rig.repository()->upload_cost(blob).parts, (size + 16 * kMiB - 1) / (16 * kMiB));
+  }
+}
+
 TEST(UploadForm, ByProfileAndByWhatWasLearned) {
   for (const char* name : {"generic", "ecr", "ghcr", "gar", "gcr", "harbor", "distribution"}) {
     EXPECT_TRUE(step(name, 5000 * kMiB).put) << name;

@@ -83,14 +83,16 @@ Task<Result<oci::Referrers>> MemoryRepository::referrers(const oci::Digest& subj
     co_return ended(std::move(call), Result<oci::Referrers>(std::unexpected(*error)));
   }
   oci::Referrers out;
-  if (store_.options.referrers_api) {
+  const bool unsaid = store_.options.referrers_need_subject &&
+                      find(oci::ManifestName::by_digest(subject)) == nullptr;
+  if (store_.options.referrers_api && !unsaid) {
     for (const auto& [digest, manifest] : manifests_) {
       if (manifest.subject && manifest.subject->digest == subject) {
         out.manifests.push_back(manifest.descriptor());
       }
     }
   } else {
-    out.by = oci::ReferrersBy::kTag;
+    out.by = unsaid ? oci::ReferrersBy::kUnsaid : oci::ReferrersBy::kTag;
     const oci::Manifest* index = find(oci::ManifestName::by_tag(oci::fallback_tag(subject)));
     std::set<oci::Digest> seen;
     for (const auto& one : index != nullptr ? index->manifests : std::vector<oci::Descriptor>{}) {

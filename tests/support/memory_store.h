@@ -65,11 +65,12 @@ struct MemoryOptions {
   bool secret_sessions = false;    ///< Whoever knows a session's location may write to it.
   /// Where a session is once its status was asked; empty: where it was.
   std::string sessions_move_to{};
-  bool referrers_api = true;       ///< false: fallback tags only.
-  bool immutable_tags = false;     ///< kConflict when a tag would move.
-  std::size_t piece = 64U << 10U;  ///< Bytes per write or read of a body.
-  std::uint64_t read_rate = 0;     ///< Bytes a second of each blob GET, by the clock; 0: at once.
-  std::uint64_t read_link = 0;     ///< Bytes a second of all blob GETs together; 0: no limit.
+  bool referrers_api = true;            ///< false: fallback tags only.
+  bool referrers_need_subject = false;  ///< The API says nothing of subjects that are not there.
+  bool immutable_tags = false;          ///< kConflict when a tag would move.
+  std::size_t piece = 64U << 10U;       ///< Bytes per write or read of a body.
+  std::uint64_t read_rate = 0;  ///< Bytes a second of each blob GET, by the clock; 0: at once.
+  std::uint64_t read_link = 0;  ///< Bytes a second of all blob GETs together; 0: no limit.
   std::chrono::milliseconds read_latency{0};  ///< From a blob GET to its first byte.
   std::uint64_t write_rate = 0;               ///< The same of each upload.
   RoundTrips round_trips{};                   ///< Of blob GETs, told at the start.
