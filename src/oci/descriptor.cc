@@ -72,6 +72,11 @@ namespace media_type {
 
 bool is_index(std::string_view type) { return type == kOciIndex || type == kDockerList; }
 
+bool is_safe(std::string_view type) {
+  return type.size() <= 255 && type.find('/') != std::string_view::npos &&
+         std::ranges::all_of(type, [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
 bool is_manifest(std::string_view type) {
   constexpr std::array<std::string_view, 6> kOthers = {
       kOciManifest, kDockerManifest, kOciArtifact, kOrasArtifact, kSchema1, kSchema1Signed};

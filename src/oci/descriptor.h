@@ -56,6 +56,9 @@ inline constexpr std::string_view kEmpty = "application/vnd.oci.empty.v1+json";
 
 bool is_manifest(std::string_view type);  ///< Image, list, artifact or index of any kind above.
 bool is_index(std::string_view type);
+/// It may go into a header. The grammar of RFC 6838 is narrower: a type that we do not know must
+/// not stop a copy.
+bool is_safe(std::string_view type);
 /// Layers that registries need not have (image-spec, non-distributable; Docker foreign layers).
 bool is_foreign_layer(std::string_view type);
 }  // namespace media_type

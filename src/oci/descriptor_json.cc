@@ -19,13 +19,6 @@ std::unexpected<Error> malformed(std::string message) {
   return fail(Errc::kMalformed, std::move(message));
 }
 
-// Types go into headers and messages. The grammar of RFC 6838 is wider than what is checked here
-// on purpose: a type that we do not know must not stop a copy.
-bool is_media_type(std::string_view text) {
-  return text.size() <= 255 && text.find('/') != std::string_view::npos &&
-         std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
-}
-
 Result<Platform> parse_platform(const bj::object& object) {
   Platform platform;
   const auto field = [&](std::string_view key, std::string& into) -> Result<void> {
@@ -68,7 +61,7 @@ Result<std::string> parse_data(std::string_view text, const Descriptor& descript
 Result<void> parse_identity(const bj::object& object, TypeRule type_rule, Descriptor& out) {
   TS_TRY(const auto type, json::find_string(object, "mediaType"));
   if (!type && type_rule == TypeRule::kRequired) return malformed("\"mediaType\" is missing");
-  if (type && !is_media_type(*type)) {
+  if (type && !media_type::is_safe(*type)) {
     return malformed(fmt::format("\"mediaType\": \"{}\" is no type", printable(*type, 80)));
   }
   out.media_type = type.value_or("");

@@ -87,7 +87,11 @@ std::string_view default_type(Manifest::Kind kind) {
 Result<std::string> decide_type(const bj::object& object, std::string_view content_type,
                                 bool pulled_by_digest) {
   TS_TRY(const auto own, json::find_string(object, "mediaType"));
-  const std::string header = bare_type(content_type);
+  std::string header = bare_type(content_type);
+  if (!media_type::is_safe(header)) header.clear();
+  if (own && !own->empty() && !media_type::is_safe(*own)) {
+    return malformed(fmt::format("\"mediaType\" is no media type: {}", printable(*own, 100)));
+  }
   if (!own) return says_nothing(header) ? "" : header;
   // By digest the bytes are what was asked for, and a wrong header does no harm.
   if (!pulled_by_digest && !says_nothing(header) && !iequals(header, *own)) {

@@ -33,8 +33,10 @@ Task<Result<std::string>> read_body(RequestBody& body, std::uint64_t max_bytes) 
   while (!body.finished()) {
     const std::size_t before = out.size();
     // One byte more than allowed shows that there is more.
-    const std::size_t room = body.length() ? static_cast<std::size_t>(*body.length()) - before
-                                           : std::min<std::size_t>(kPiece, max_bytes + 1 - before);
+    // Memory is taken as bytes come, not as they are announced.
+    const std::uint64_t left = body.length().value_or(max_bytes + 1) - before;
+    const std::size_t room =
+        static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(kPiece, before)));
     out.resize(before + room);
     TS_CO_TRY(const std::size_t n,
               co_await body.read(std::as_writable_bytes(std::span(out).subspan(before))));

@@ -126,7 +126,7 @@ Task<Reply> commit_session(Context& context, const Route& route, SessionPtr sess
   if (!repository) co_return failure_reply(repository.error());
   auto committed =
       co_await context.store.pool().run([&context, session, digest, name = route.name] {
-        return context.store.tree().commit_upload(session->file, name, digest);
+        return context.store.tree().commit_upload(session->file, name, digest, session->offset);
       });
   if (!committed) co_return failure_reply(committed.error());
   context.uploads.forget(*session);

@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <limits>
 
+#include "oci/descriptor.h"
 #include "oci/json.h"
 #include "server/reply.h"
 #include "server/repository_index.h"
@@ -45,7 +46,7 @@ class Printer {
     fmt::format_to(std::back_inserter(out_), R"({{"mediaType":{},"digest":"{}","size":{})",
                    json_string(*entry.media_type), text, entry.size);
     if (!tag.empty()) {
-      fmt::format_to(std::back_inserter(out_), R"(,"annotations":{{"{}":"{}"}})", kName, tag);
+      fmt::format_to(std::back_inserter(out_), R"(,"annotations":{{"{}":{}}})", kName, quoted(tag));
     } else if (entry.subject) {
       fmt::format_to(std::back_inserter(out_), R"(,"annotations":{{"{}":"{}","{}":{}}})", kSubject,
                      entry.subject->to_string(), kReferrer, quoted(entry.referrer));
@@ -60,10 +61,14 @@ class Printer {
   }
 
  private:
-  // `text` is JSON that we printed: valid UTF-8, but longer than `json_string` lets through.
+  // Valid UTF-8, whole and as it is: names of foreign layouts, and JSON that we printed.
   static std::string quoted(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
+      if (static_cast<unsigned char>(c) < 0x20) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+        continue;
+      }
       if (c == '"' || c == '\\') out += '\\';
       out += c;
     }
@@ -95,7 +100,7 @@ Result<void> parse_entry(const bj::object& object, Seal& seal, std::vector<Chang
   auto digest = oci::Digest::parse(text);
   if (!digest || size < 0) return {};
   Change manifest{.kind = Change::Kind::kManifest, .digest = *digest};
-  manifest.media_type = type.value_or("");
+  if (type && oci::media_type::is_safe(*type)) manifest.media_type = *type;
   manifest.size = static_cast<std::uint64_t>(size);
   if (auto parsed = oci::Digest::parse(subject)) {
     manifest.subject = std::move(*parsed);

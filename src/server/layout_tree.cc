@@ -230,14 +230,20 @@ Result<void> LayoutTree::write_blob(const std::string& repository, const oci::Di
 }
 
 Result<void> LayoutTree::commit_upload(const std::string& file, const std::string& repository,
-                                       const oci::Digest& digest) const {
+                                       const oci::Digest& digest, std::uint64_t size) const {
   TS_TRY(const storage::File directory, blob_directory(repository, digest));
-  if (sync_) {
-    const storage::File data(
-        ::openat(uploads_.get(), file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!data) return std::unexpected(errno_error(errno, "open an upload"));
-    TS_TRY(sync_file(data.get(), "sync an upload"));
+  const storage::File data(
+      ::openat(uploads_.get(), file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (!data || ::fstat(data.get(), &status) != 0) {
+    return std::unexpected(errno_error(errno, "open an upload"));
   }
+  // A write that failed may have left more, where the file could not be cut back either.
+  if (static_cast<std::uint64_t>(status.st_size) != size) {
+    return fail(Errc::kInternal, fmt::format("an upload of {} bytes has {} on disk", size,
+                                             static_cast<std::uint64_t>(status.st_size)));
+  }
+  TS_TRY(sync_file(data.get(), "sync an upload"));
   if (fault_step<"serve-blob-rename">([&] {
         return ::renameat(uploads_.get(), file.c_str(), directory.get(), digest.hex().c_str());
       }) != 0) {

@@ -42,9 +42,9 @@ class LayoutTree {
   /// Waits for the disk: `bytes` become the blob `digest`, by rename after fsync.
   Result<void> write_blob(const std::string& repository, const oci::Digest& digest,
                           std::string_view bytes) const;
-  /// Waits for the disk: `file` of `_uploads` becomes the blob `digest`.
+  /// Waits for the disk: `file` of `_uploads`, of `size` bytes, becomes the blob `digest`.
   Result<void> commit_upload(const std::string& file, const std::string& repository,
-                             const oci::Digest& digest) const;
+                             const oci::Digest& digest, std::uint64_t size) const;
   /// Waits for the disk: a hard link; false when `from` does not have it, or links are used up.
   Result<bool> link_blob(const std::string& from, const std::string& repository,
                          const oci::Digest& digest) const;

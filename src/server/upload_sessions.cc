@@ -96,7 +96,11 @@ std::shared_ptr<UploadSession> UploadSessions::find(std::string_view repository,
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return nullptr;
   const auto& session = it->second;
-  return session->file == session_file(id, session->algorithm, repository) ? session : nullptr;
+  // The name tells the algorithm that it was begun with; a PUT may have chosen another.
+  for (const auto algorithm : {oci::Algorithm::kSha256, oci::Algorithm::kSha512}) {
+    if (session->file == session_file(id, algorithm, repository)) return session;
+  }
+  return nullptr;
 }
 
 Task<void> UploadSessions::remove(std::shared_ptr<UploadSession> session) {

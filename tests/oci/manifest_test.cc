@@ -184,6 +184,18 @@ TEST(ManifestType, AContradictingHeaderIsRefusedUnlessAskedByDigest) {
   EXPECT_TRUE(parse(bytes, "APPLICATION/vnd.oci.image.manifest.v1+json"));
 }
 
+TEST(ManifestType, WhatCannotStandInAHeaderIsNone) {
+  for (const char* type : {R"(a/b\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK)", "a b/c", "noslash",
+                           R"(a/\u0000)", "a/\xc3\xa4"}) {
+    const std::string body = std::string(R"({"schemaVersion":2,"mediaType":")") + type +
+                             R"(","config":)" + kConfig + R"(,"layers":[]})";
+    const auto parsed = parse_manifest(body, "", std::nullopt);
+    ASSERT_FALSE(parsed.has_value()) << type;
+    EXPECT_EQ(parsed.error().code, Errc::kMalformed);
+  }
+  EXPECT_TRUE(parse_manifest(image(media_type::kOciManifest), "what is this", std::nullopt));
+}
+
 TEST(ManifestType, ContentMustBeWhatItsTypeSays) {
   EXPECT_EQ(code_of(image(media_type::kOciIndex)), Errc::kMalformed);
   EXPECT_EQ(code_of(index(media_type::kOciManifest, "")), Errc::kMalformed);

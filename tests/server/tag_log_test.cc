@@ -80,6 +80,19 @@ TEST(TagLog, MayBeReplayedOnItsOwnEnd) {
   EXPECT_EQ(print_index_file(twice), printed);
 }
 
+TEST(IndexFile, KeepsNamesOfForeignLayouts) {
+  RepositoryIndex index;
+  index.apply(manifest("a"));
+  const std::vector<std::string> names = {"we\"ird", "a\\b", "line\nend", "nul\x01", "\xc3\xa4"};
+  for (const std::string& name : names) index.apply(tag(name, "a"));
+  const auto file = parse_index_file(print_index_file(index));
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_TRUE(file->complete);
+  RepositoryIndex again;
+  for (const Change& change : file->changes) again.apply(change);
+  for (const std::string& name : names) EXPECT_NE(again.by_tag(name), nullptr) << name;
+}
+
 TEST(IndexFile, ShowsThatAnotherProgramChangedIt) {
   RepositoryIndex index;
   index.apply(manifest("a"));

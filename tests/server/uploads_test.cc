@@ -131,6 +131,26 @@ TEST_P(Uploads, UnderSha512) {
   EXPECT_EQ(ask("POST", "/v2/a/blobs/uploads/?digest-algorithm=md5").status, 400);
 }
 
+TEST_P(Uploads, APutUnderAnotherAlgorithmThatFailsKeepsItsSession) {
+  const std::string path = open_upload("a");
+  const std::string other = digest_text("other", oci::Algorithm::kSha512);
+  EXPECT_EQ(ask("PUT", path + "?digest=" + other, "abc").status, 400);
+  EXPECT_EQ(ask("GET", path).status, 204);
+  EXPECT_EQ(ask("GET", open_upload("b")).status, 204);
+  EXPECT_EQ(ask("PUT", path + "?digest=" + digest_text("abc")).status, 201);
+  expect_blob("a", "abc");
+}
+
+TEST_P(Uploads, AFileThatIsLongerThanWhatCameIsNotCommitted) {
+  const std::string path = open_upload("a");
+  EXPECT_EQ(ask("PATCH", path, "abc").status, 202);
+  for (const auto& file : std::filesystem::directory_iterator(options.root / "_uploads")) {
+    std::filesystem::resize_file(file.path(), 5);
+  }
+  EXPECT_EQ(ask("PUT", path + "?digest=" + digest_text("abc")).status, 500);
+  EXPECT_EQ(ask("GET", "/v2/a/blobs/" + digest_text("abc")).status, 404);
+}
+
 TEST_P(Uploads, AWrongDigestCommitsNothing) {
   const std::string path = open_upload("a");
   EXPECT_EQ(ask("PUT", path, "abc").status, 400);
