@@ -38,7 +38,8 @@ ArtifactCopy::ArtifactCopy(Shared shared, oci::ManifestName root, std::vector<Co
       deliveries_([&] {
         std::deque<Delivery> out;
         for (const CopyTarget& target : targets_) {
-          out.emplace_back(shared.run.target(*target.repository), target.tag, out.size());
+          out.emplace_back(shared.run.target(*target.repository), target.tag, out.size(),
+                           shared.options.overwrite);
         }
         return out;
       }()),

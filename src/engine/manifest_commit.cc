@@ -26,9 +26,12 @@ bool cut_off(const Error& error) {
 }
 
 bool says_absent(const Error& error) {
-  // 403 for a manifest that is not there: Artifactory's virtual repositories. The PUT will tell.
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown ||
-         error.code == Errc::kDenied || error.code == Errc::kUnsupported;
+  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
+}
+
+// 403 for a manifest that is not there: Artifactory's virtual repositories. The PUT will tell.
+bool says_nothing(const Error& error) {
+  return error.code == Errc::kDenied || error.code == Errc::kUnsupported;
 }
 
 }  // namespace
@@ -48,8 +51,16 @@ Task<Result<std::optional<oci::Descriptor>>> ManifestCommit::look(oci::ManifestN
     there = co_await ask();
   }
   if (there) co_return std::optional(std::move(*there));
-  if (says_absent(there.error())) co_return std::optional<oci::Descriptor>();
-  co_return std::unexpected(std::move(there).error().within(what).on(Side::kTarget));
+  // A tag that may be there and may not be moved is not written.
+  const bool may_write = delivery.overwrite || name.digest;
+  if (says_absent(there.error()) || (may_write && says_nothing(there.error()))) {
+    co_return std::optional<oci::Descriptor>();
+  }
+  Error error = std::move(there).error().within(what).on(Side::kTarget);
+  if (!may_write && says_nothing(error)) {
+    error.hint = "with overwrite = never, tags of the target must be readable";
+  }
+  co_return std::unexpected(std::move(error));
 }
 
 Task<Result<void>> ManifestCommit::by_digest(ContentPtr content, Delivery& delivery) {

@@ -53,6 +53,8 @@ class Filter {
 
   SourceView& source_;
   const std::vector<oci::Platform>& wishes_;
+  /// What became of each index: one may stand at very many places.
+  std::map<oci::Digest, ManifestPtr> done_;
 };
 
 Task<Result<std::optional<oci::Descriptor>>> Filter::entry(const oci::Descriptor& entry,
@@ -65,9 +67,14 @@ Task<Result<std::optional<oci::Descriptor>>> Filter::entry(const oci::Descriptor
     co_return out;
   }
   if (!oci::media_type::is_index(entry.media_type)) co_return out;
-  TS_CO_TRY(ManifestPtr nested,
-            co_await source_.manifest(oci::ManifestName::by_digest(entry.digest)));
-  TS_CO_TRY(ManifestPtr below, co_await index(std::move(nested), depth + 1));
+  auto known = done_.find(entry.digest);
+  if (known == done_.end()) {
+    TS_CO_TRY(ManifestPtr nested,
+              co_await source_.manifest(oci::ManifestName::by_digest(entry.digest)));
+    TS_CO_TRY(ManifestPtr kept, co_await index(std::move(nested), depth + 1));
+    known = done_.emplace(entry.digest, std::move(kept)).first;
+  }
+  const ManifestPtr below = known->second;
   if (!below) co_return out;
   out = entry;
   out->digest = below->digest;

@@ -130,12 +130,13 @@ struct RunState {
 
 /// One artifact on its way to one target: what was counted, and the first thing that failed.
 struct Delivery {
-  Delivery(TargetState& to, std::string tag_there, std::size_t position)
-      : target(&to), tag(std::move(tag_there)), index(position) {}
+  Delivery(TargetState& to, std::string tag_there, std::size_t position, bool may_overwrite)
+      : target(&to), tag(std::move(tag_there)), index(position), overwrite(may_overwrite) {}
 
   TargetState* target;
   std::string tag;    ///< Empty: by digest only.
   std::size_t index;  ///< Among the artifact's targets.
+  bool overwrite;     ///< Tags that are there with another digest are moved.
   /// The repository holds an older version: asking for manifests before bringing them pays.
   bool probe = false;
   bool excluded = false;  ///< By policy: nothing is written there.

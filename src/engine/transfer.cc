@@ -112,18 +112,11 @@ Task<bool> Transfer::place(Cursor& cursor, std::uint64_t offset) {
     move_to(own, cursor, std::move(*lineage), offset);
     placed = true;
   });
-  if (!placed) {
-    drop(own);
-    co_return false;
-  }
+  // A feed that came to nothing stays, without a pipe: somebody may be looking through the list.
+  if (!placed) co_return false;
   own.start();
   co_await drop_idle_feeds();
   co_return true;
-}
-
-// A feed that came to nothing: it has no pipe and no task.
-void Transfer::drop(const Feed& unused) {
-  feeds_.remove_if([&](const Feed& feed) { return &feed == &unused; });
 }
 
 void Transfer::move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset) {
@@ -183,10 +176,7 @@ Task<void> Transfer::detach_slow(Clock::duration& look_again_in) {
     move_to(own, *slow, std::move(*lineage), slow->offset());
     moved = true;
   });
-  if (!moved) {
-    drop(own);
-    co_return;
-  }
+  if (!moved) co_return;
   detached_ = true;
   own.start();
   for (auto& run : runs_) {

@@ -51,7 +51,6 @@ class Transfer {
   Task<void> detach_slow(Clock::duration& look_again_in);
   Cursor* holding_up(Pipe& shared, Clock::duration& look_again_in);
   void move_to(Feed& feed, Cursor& cursor, Lineage lineage, std::uint64_t offset);
-  void drop(const Feed& unused);
   Task<void> drop_idle_feeds();
 
   const Context& context_;

@@ -101,7 +101,7 @@ Task<Result<void>> FileIo::sync(Step step) {
 std::unique_ptr<FileIo> make_file_io(Executor executor, WorkerPool& pool, Backend backend) {
   if (backend != Backend::kPool && !uring_forbidden()) {
     if (auto uring = make_uring_io(executor, pool)) return uring;
-    log_debug("files: io_uring is refused here");
+    log_info("files: io_uring is refused here");
   }
   if (backend == Backend::kUring) return nullptr;
   return make_pool_io(std::move(executor), pool);

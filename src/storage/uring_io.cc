@@ -2,6 +2,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -90,6 +91,8 @@ class Ring : public std::enable_shared_from_this<Ring> {
     io_uring_cq_eventfd_toggle(&ring_, false);
     const int submitted = io_uring_submit(&ring_);
     io_uring_cq_eventfd_toggle(&ring_, true);
+    // The kernel sees that before we look for what it did not tell of.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     reap();
     // Entries that the kernel did not take (EAGAIN, EBUSY: short of memory) stay in the ring.
     if (submitted < 0 || io_uring_sq_ready(&ring_) > 0) retry_later();

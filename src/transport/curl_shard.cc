@@ -276,8 +276,13 @@ struct CurlShard::State : std::enable_shared_from_this<State> {
     for (auto& transfer : batch) {
       if (transfer->easy == nullptr) continue;
       in_curl = true;
-      transfer->unpause();
+      const bool goes_on = transfer->unpause();
       in_curl = false;
+      // Curl would only look at it again once something else happens.
+      if (!goes_on) {
+        end(*transfer, CURLE_WRITE_ERROR);
+        continue;
+      }
       touched[multi_of(*transfer).index] = true;
     }
     batch.clear();

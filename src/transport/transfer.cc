@@ -256,12 +256,12 @@ void Transfer::set_wakers() {
   if (request.sink != nullptr) request.sink->set_waker(waker(&Transfer::receive_woken_));
 }
 
-void Transfer::unpause() {
+bool Transfer::unpause() {
   if (std::exchange(send_woken_, false)) send_paused_ = false;
   if (std::exchange(receive_woken_, false)) receive_paused_ = false;
   // The callbacks may run inside this call, and pause again.
   const int mask = (send_paused_ ? CURLPAUSE_SEND : 0) | (receive_paused_ ? CURLPAUSE_RECV : 0);
-  curl_easy_pause(easy, mask);
+  return curl_easy_pause(easy, mask) == CURLE_OK || !failure_;
 }
 
 // ---- time

@@ -62,7 +62,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// The time that `later` was asked for has come. The shard then continues it.
   void time_came() { send_woken_ = receive_woken_ = true; }
   /// Continues what a waker asked for. From the loop only.
-  void unpause();
+  /// False: it failed in this, and is to be ended.
+  [[nodiscard]] bool unpause();
   /// The error of a deadline that has passed, once.
   std::optional<Error> overdue(Clock::time_point now);
   /// Ends with `error`, whatever curl says.

@@ -262,6 +262,24 @@ TEST_F(CopyTargets, AnExistingTagIsKeptWhenToldSo) {
   EXPECT_EQ(target_store.calls(Step::kStartUpload), 0U);
 }
 
+TEST_F(CopyTargets, ATagThatCannotBeReadIsNotOverwrittenWhenToldSo) {
+  image();
+  for (const Errc code : {Errc::kDenied, Errc::kUnsupported}) {
+    const oci::Manifest old = add_image(target, {.layers = {"old"}}, "v1");
+    target_store.inject(
+        {.step = Step::kResolve, .times = 100, .error = {.code = code, .message = "HTTP 403"}});
+    copy_options.overwrite = false;
+    const engine::Report refused = copy("v1");
+    EXPECT_FALSE(refused.ok());
+    EXPECT_EQ(target.tag_map().at("v1"), old.digest);
+    // Where it may be, the PUT tells.
+    copy_options.overwrite = true;
+    const engine::Report report = copy("v1");
+    EXPECT_TRUE(report.ok()) << why(report);
+    EXPECT_NE(target.tag_map().at("v1"), old.digest);
+  }
+}
+
 TEST_F(CopyTargets, AnImmutableTagOfTheSameDigestIsASuccess) {
   const oci::Manifest root = image();
   target_store.inject({.step = Step::kPutManifest,

@@ -32,6 +32,19 @@ class PlatformFilter : public CopyWorld {
   oci::Manifest amd, arm, attestation;
 };
 
+TEST_F(PlatformFilter, AnIndexThatStandsAtManyPlacesIsReadOnce) {
+  oci::Manifest at = add_index(source, {entry(amd, "linux/amd64"), entry(arm, "linux/arm64")});
+  for (int i = 0; i < 40; ++i) {
+    const std::string mark = fmt::format(R"(,"annotations":{{"level":"{}"}})", i);
+    at = add_index(source, {entry(at), entry(at)}, i == 39 ? "v1" : "", mark);
+  }
+  wish("linux/amd64");
+  const engine::Report report = copy("v1");
+  ASSERT_TRUE(report.ok()) << why(report);
+  EXPECT_EQ(target.find(ManifestName::by_digest(arm.digest)), nullptr);
+  EXPECT_NE(target.find(ManifestName::by_digest(amd.digest)), nullptr);
+}
+
 TEST_F(PlatformFilter, AnIndexKeepsWhatIsWishedWithItsAttestation) {
   const oci::Manifest root =
       add_index(source, {entry(amd, "linux/amd64"), entry(arm, "linux/arm64"), attested(amd)}, "v1",

@@ -224,6 +224,28 @@ TEST(Bodies, AnEndlessBodyIsEndedByItsSink) {
   cut.get_future().get();
 }
 
+TEST(Bodies, ASinkThatFailsWhileNothingComesEndsItsTransfer) {
+  std::promise<void> ended;
+  RawServer server([&](RawConnection& c) {
+    c.read_head();
+    c.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + std::string(100'000, 'x'));
+    ended.get_future().wait();
+  });
+  Options options;
+  options.stall_timeout = std::chrono::hours(1);
+  Harness h(options);
+  TextSink sink(h.shards().control());
+  sink.hold_at = 1;
+  sink.on_wait = [&] {
+    sink.failing = true;
+    sink.wake();
+  };
+  const auto answer = h.send(download(server, sink, 1'000'000));
+  ended.set_value();
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::kNoSpace);
+}
+
 TEST(Bodies, ABodyThatIsKeptHasALimit) {
   RawServer server([](RawConnection& c) {
     c.read_head();
