@@ -11,8 +11,8 @@ namespace {
 constexpr std::string_view kGroupNetwork = "Network";
 
 template <class T>
-T checked(Result<T> value) {
-  if (!value) throw CLI::ValidationError(value.error().message);
+T checked(const std::string& name, Result<T> value) {
+  if (!value) throw CLI::ValidationError(name, value.error().message);
   return *value;
 }
 
@@ -22,14 +22,18 @@ CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& val
                       const std::string& help) {
   return app
       ->add_option_function<std::string>(
-          name, [&value](const std::string& text) { value = checked(parse_size(text)); }, help)
+          name,
+          [&value, name](const std::string& text) { value = checked(name, parse_size(text)); },
+          help)
       ->type_name("SIZE");
 }
 
 void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
               const std::string& help) {
   app->add_option_function<std::string>(
-         name, [&value](const std::string& text) { value = checked(parse_bandwidth(text)); }, help)
+         name,
+         [&value, name](const std::string& text) { value = checked(name, parse_bandwidth(text)); },
+         help)
       ->type_name("SIZE/s");
 }
 
@@ -38,14 +42,17 @@ CLI::Option* add_duration(CLI::App* app, const std::string& name,
                           const std::string& help) {
   return app
       ->add_option_function<std::string>(
-          name, [&value](const std::string& text) { value = checked(parse_duration(text)); }, help)
+          name,
+          [&value, name](const std::string& text) { value = checked(name, parse_duration(text)); },
+          help)
       ->type_name("TIME");
 }
 
 void add_common(CLI::App* app, CommonArguments& common) {
   app->add_flag("--json", common.json, "Print the result as JSON on standard output");
   app->add_flag("-q,--quiet", common.quiet, "No progress, no summary; errors only");
-  app->add_flag("-v,--verbose", common.verbose, "Say more; twice: every request");
+  app->add_flag("-v,--verbose", common.verbose,
+                "Say what is found out about hosts; twice: every request");
   app->add_option("--state", common.state_dir,
                   "Directory for state (default: $XDG_STATE_HOME/transship)")
       ->type_name("DIR");
@@ -81,13 +88,14 @@ void add_network(CLI::App* app, NetworkArguments& network) {
                   "Credential file, asked before docker's and podman's ($REGISTRY_AUTH_FILE)")
       ->type_name("FILE")
       ->group(group);
-  app->add_option("--max-connections", network.max_connections, "Connections per host, at most")
+  app->add_option("--max-connections", network.max_connections,
+                  "Connections per host, at most (default 128)")
       ->check(CLI::Range(1, 4096))
       ->group(group);
   app->add_option_function<std::string>(
          "--bandwidth",
          [&network](const std::string& text) {
-           network.bandwidth = checked(parse_bandwidth(text));
+           network.bandwidth = checked("--bandwidth", parse_bandwidth(text));
          },
          "Bytes a second to and from each host, each way (200MiB/s); default: no limit")
       ->type_name("SIZE/s")
@@ -108,7 +116,8 @@ void add_network(CLI::App* app, NetworkArguments& network) {
   add_size(app, "--max-manifest-size", network.max_manifest_bytes,
            "Manifests above this are refused (default 4MiB)")
       ->group(group);
-  app->add_option("--shards", network.shards, "Event loops (default: one per usable CPU)")
+  app->add_option("--shards", network.shards,
+                  "Event loops (default: one per usable CPU, at most 8)")
       ->check(CLI::Range(1, 64))
       ->group(group);
 }

@@ -1,11 +1,14 @@
 #include "cli/arguments.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <algorithm>
 
 #include "base/text.h"
 #include "cli/argument_groups.h"
 #include "cli/exit_codes.h"
+#include "cli/program.h"
 #include "cli/version.h"
 
 namespace transship::cli {
@@ -20,15 +23,18 @@ CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) 
   c->add_option("DST", copy.targets, "The same forms; the source is read once for all targets")
       ->required();
   c->add_flag("--all-tags", copy.all_tags, "Every tag of the source's repository");
-  c->add_option("--referrers", copy.referrers,
-                "Signatures, SBOMs and other referrers: all, none, or artifact types with commas")
+  c->add_option(
+       "--referrers", copy.referrers,
+       "Signatures, SBOMs and other referrers: all (default), none, or artifact types with "
+       "commas")
       ->type_name("all|none|TYPE,...");
   c->add_option("--platform", copy.platforms,
                 "Only these platforms of an index (changes its digest); can be repeated")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("OS/ARCH[/VARIANT]");
-  c->add_option("--overwrite", copy.overwrite, "Target tags that exist with another digest")
+  c->add_option("--overwrite", copy.overwrite,
+                "Target tags that exist with another digest (default always)")
       ->check(CLI::IsMember({"always", "never"}));
   c->add_option("--digest-file", copy.digest_file, "Write the copied root's digest to this file")
       ->type_name("FILE");
@@ -74,7 +80,7 @@ void add_sync(CLI::App& app, SyncArguments& sync, CommonArguments& common) {
   auto* s = app.add_subcommand("sync", "One pass of the jobs of a file: targets equal to sources");
   add_pass(s, sync, common);
   add_duration(s, "--max-duration", sync.max_duration,
-               "Begin nothing after this time (90s, 15m, 8h), and say what is left");
+               "Begin no artifact after this time (90s, 15m, 8h), and say what is left");
   s->footer(
       "Examples:\n"
       "  transship sync -c jobs.toml\n"
@@ -112,7 +118,7 @@ CLI::App* add_serve(CLI::App& app, ServeArguments& serve, CommonArguments& commo
   s->add_flag("--anonymous-read", serve.anonymous_read, "With --htpasswd: reads need no user");
   s->add_option("--access-log", serve.access_log, "A line per request; - for standard error")
       ->type_name("FILE");
-  s->add_option("--io", serve.io, "How files are written")
+  s->add_option("--io", serve.io, "How files are written (default auto)")
       ->check(CLI::IsMember({"auto", "uring", "pool"}));
   s->add_flag("--no-sync", serve.no_sync,
               "Do not wait for the disk: a power loss may lose what was acknowledged");
@@ -176,8 +182,10 @@ void add_comparison(CLI::App* app, CompareArguments& compare, CommonArguments& c
       ->type_name("NAME");
   app->add_flag("--all-tags", compare.all_tags,
                 "Every tag of the source's repository, and tags that only a target has");
-  app->add_option("--referrers", compare.referrers,
-                  "Signatures, SBOMs and other referrers: all, none, or artifact types with commas")
+  app->add_option(
+         "--referrers", compare.referrers,
+         "Signatures, SBOMs and other referrers: all (default), none, or artifact types with "
+         "commas")
       ->type_name("all|none|TYPE,...");
   app->add_option("--platform", compare.platforms,
                   "The targets have only these platforms of an index; can be repeated")
@@ -256,6 +264,16 @@ struct CommandLine {
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
 
+  /// "transship copy", as far as the command line was understood.
+  std::string begun() const {
+    std::string text = app.get_name();
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      text += " " + at->get_name();
+    }
+    return text;
+  }
+
   Arguments take() {
     const std::string name = app.get_subcommands().front()->get_name();
     if (name == "copy") out.command = std::move(copy);
@@ -317,10 +335,14 @@ std::variant<Arguments, int> parse_arguments(int argc, const char* const* argv) 
   } catch (const CLI::ParseError& e) {
     // CLI11 says only that a command is missing: name the word that is none.
     const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };
+    Error error{.code = Errc::kInvalidArgument, .message = e.what()};
     if (argc > 1 && argv[1][0] != '-' && line.app.get_subcommands(named).empty()) {
-      std::cerr << "transship: '" << printable(argv[1], 80) << "' is no command\n";
+      error.message = fmt::format("'{}' is no command", printable(argv[1], 80));
     }
-    line.app.exit(e);
+    error.hint = fmt::format("{} --help says how it is used", line.begun());
+    const bool json =
+        std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });
+    print_error(error, json);
     return kUsage;
   }
   return line.take();

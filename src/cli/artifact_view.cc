@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "engine/retry.h"
+
 namespace transship::cli {
 
 namespace {
@@ -21,10 +23,11 @@ void collect_blobs(const ArtifactNode& node, std::map<Digest, std::uint64_t>& si
 // One read of a graph: the tags are listed once, and what is around a manifest is read once.
 class Reader {
  public:
-  explicit Reader(oci::SourceRepository& repository) : repository_(repository) {}
+  Reader(const engine::Context& context, oci::SourceRepository& repository)
+      : context_(context), repository_(repository) {}
 
   Task<Result<ArtifactView>> read_root(oci::ManifestName name) {
-    TS_CO_TRY(auto manifest, co_await repository_.manifest(std::move(name)));
+    TS_CO_TRY(auto manifest, co_await read_manifest(context_, repository_, std::move(name)));
     co_await list_digest_tags();
     ArtifactNode root;
     root.descriptor = manifest.descriptor();
@@ -38,7 +41,8 @@ class Reader {
   Task<void> list_digest_tags() {
     std::optional<std::string> cursor;
     do {
-      auto page = co_await repository_.tags(cursor);
+      auto page = co_await engine::with_retries<oci::TagPage>(
+          context_, "list tags", [&] { return repository_.tags(cursor); });
       if (!page) {
         if (!says_none(page.error())) add_problem(std::move(page).error());
         co_return;
@@ -68,7 +72,7 @@ class Reader {
                       .referrers = {}};
     const auto name = descriptor.digest.empty() ? oci::ManifestName::by_tag(node.tag)
                                                 : oci::ManifestName::by_digest(descriptor.digest);
-    auto manifest = co_await repository_.manifest(name);
+    auto manifest = co_await read_manifest(context_, repository_, name);
     if (!manifest) {
       node.problem = manifest.error().describe();
       add_problem(std::move(manifest).error());
@@ -96,7 +100,8 @@ class Reader {
       if (!oci::media_type::is_manifest(child.media_type)) continue;
       node.children.push_back(co_await read_node(Relation::kChild, child, "", depth + 1));
     }
-    const auto listed = co_await repository_.referrers(digest);
+    const auto listed = co_await engine::with_retries<oci::Referrers>(
+        context_, "list referrers", [&] { return repository_.referrers(digest); });
     if (!listed && !says_none(listed.error())) {
       node.problem = listed.error().describe();
       add_problem(listed.error());
@@ -116,6 +121,7 @@ class Reader {
   }
   void add_problem(Error error) { problems_.push_back(std::move(error).on(Side::kSource)); }
 
+  const engine::Context& context_;
   oci::SourceRepository& repository_;
   std::vector<Error> problems_;
   std::multimap<std::string, std::string> digest_tags_;
@@ -132,9 +138,17 @@ std::uint64_t ArtifactNode::content_bytes() const {
   return sum;
 }
 
-Task<Result<ArtifactView>> read_artifact(oci::SourceRepository& repository,
+Task<Result<oci::Manifest>> read_manifest(const engine::Context& context,
+                                          oci::SourceRepository& repository,
+                                          oci::ManifestName name) {
+  co_return co_await engine::with_retries<oci::Manifest>(context, "manifest " + name.to_string(),
+                                                         [&] { return repository.manifest(name); });
+}
+
+Task<Result<ArtifactView>> read_artifact(const engine::Context& context,
+                                         oci::SourceRepository& repository,
                                          oci::ManifestName name) {
-  Reader reader(repository);
+  Reader reader(context, repository);
   co_return co_await reader.read_root(std::move(name));
 }
 

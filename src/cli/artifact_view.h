@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/context.h"
 #include "oci/store.h"
 
 namespace transship::cli {
@@ -32,8 +33,13 @@ struct ArtifactView {
   std::vector<Error> problems;
 };
 
+/// The manifest alone, retried as `context` says.
+[[nodiscard]] Task<Result<oci::Manifest>> read_manifest(const engine::Context& context,
+                                                        oci::SourceRepository& repository,
+                                                        oci::ManifestName name);
 /// Reads the graph below and around `name`. What cannot be read is told, not fatal; the root is.
-[[nodiscard]] Task<Result<ArtifactView>> read_artifact(oci::SourceRepository& repository,
+[[nodiscard]] Task<Result<ArtifactView>> read_artifact(const engine::Context& context,
+                                                       oci::SourceRepository& repository,
                                                        oci::ManifestName name);
 
 /// `inspect` for people: type, digest, sizes, platforms, layers, referrers.

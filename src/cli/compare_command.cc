@@ -144,6 +144,7 @@ class CompareRun {
 int run_compare(const CommonArguments& common, const CompareArguments& arguments) {
   Result<void> usable = check_form(arguments);
   if (usable) usable = check_network(arguments.network);
+  if (usable) usable = check_place(arguments.report_file, "--report");
   Result<config::Config> config;
   if (usable && !arguments.file.empty()) config = config::load_config(arguments.file);
   Result<std::vector<engine::SyncJob>> jobs;

@@ -32,21 +32,62 @@ std::string words_after(const CommandHelp& command) {
   return out;
 }
 
+// What an option or argument may be, where its type says so: "TEXT:{always,never}",
+// "all|none|TYPE,...".
+std::string choices(const std::string& type) {
+  const auto open = type.find('{');
+  const bool listed = open != std::string::npos && type.ends_with('}');
+  if (!listed && type.find('|') == std::string::npos) return "";
+  const std::string text = listed ? type.substr(open + 1, type.size() - open - 2) : type;
+  std::string out;
+  for (const auto word : split(text, listed ? ',' : '|')) {
+    const bool literal = std::ranges::all_of(word, [](char c) { return c >= 'a' && c <= 'z'; });
+    if (literal) out += fmt::format("{}{}", out.empty() ? "" : " ", word);
+  }
+  return out;
+}
+
+// Lines of a `case "COMMAND WORD-BEFORE"`: what may stand there that is no option. Where nothing is
+// known, files are offered.
+std::string value_cases(const CommandHelp& command) {
+  std::string out;
+  const auto add = [&](std::string_view before, const std::string& words) {
+    if (words.empty()) return;
+    out += fmt::format("      \"{} {}\") words=\"{}\" ;;\n", command.name, before, words);
+  };
+  std::string first;
+  for (const auto& below : command.below) first += (first.empty() ? "" : " ") + below.name;
+  for (const auto& option : command.options) {
+    const std::string words = choices(option.type);
+    if (option.positional && first.empty()) first = words;
+    for (const auto name : split(option.name, ',')) {
+      if (name.starts_with("--")) add(name, words);
+    }
+  }
+  add(command.name, first);
+  return out;
+}
+
 std::string bash_script() {
-  std::string names, cases;
+  std::string names, options, values;
   for (const auto& command : command_help()) {
     names += command.name + " ";
-    cases += fmt::format("    {}) words=\"{}\" ;;\n", command.name, words_after(command));
+    options += fmt::format("      {}) words=\"{}\" ;;\n", command.name, words_after(command));
+    values += value_cases(command);
   }
   return fmt::format(
       "_transship() {{\n"
-      "  local current=${{COMP_WORDS[COMP_CWORD]}} words=\"{}\"\n"
-      "  case ${{COMP_WORDS[1]}} in\n{}  esac\n"
-      "  [ \"$COMP_CWORD\" -eq 1 ] && words=\"{}\"\n"
+      "  local current=${{COMP_WORDS[COMP_CWORD]}} words=\n"
+      "  local before=${{COMP_WORDS[COMP_CWORD-1]}}\n"
+      "  case $current in\n"
+      "    -*) case ${{COMP_WORDS[1]}} in\n{}    esac ;;\n"
+      "    *) case \"${{COMP_WORDS[1]}} $before\" in\n{}    esac ;;\n"
+      "  esac\n"
+      "  [ \"$COMP_CWORD\" -eq 1 ] && words=\"{}--help --version\"\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
       "}}\n"
       "complete -o default -F _transship transship\n",
-      names, cases, names);
+      options, values, names);
 }
 
 std::string zsh_script() {

@@ -1,9 +1,6 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 
 #include "base/log.h"
@@ -56,6 +53,10 @@ std::optional<oci::Digest> digest_in(const oci::Reference& reference) {
 
 // Where references and options contradict each other.
 Result<void> check_ends(const Ends& ends, const CopyArguments& arguments) {
+  if (arguments.all_tags && !arguments.digest_file.empty()) {
+    return fail(Errc::kInvalidArgument,
+                "--digest-file: --all-tags copies several roots; --report names each");
+  }
   std::vector<oci::Reference> all = {ends.source};
   all.insert(all.end(), ends.targets.begin(), ends.targets.end());
   for (const auto& reference : all) {
@@ -79,19 +80,6 @@ Result<void> check_ends(const Ends& ends, const CopyArguments& arguments) {
     }
   }
   return {};
-}
-
-// A file that is written at the end must have its directory now: nobody copies for an hour to learn
-// of a typing error.
-Result<void> check_place(const std::string& file, std::string_view option) {
-  if (file.empty()) return {};
-  const auto directory = std::filesystem::path(file).parent_path();
-  const std::string shown = directory.empty() ? "." : directory.string();
-  const bool there = ::access(file.c_str(), F_OK) == 0;
-  if (::access(there ? file.c_str() : shown.c_str(), W_OK) == 0) return {};
-  Error error = errno_error(errno, fmt::format("{} {}", option, file));
-  error.code = Errc::kInvalidArgument;  // What the user wrote, whatever the disk says.
-  return std::unexpected(std::move(error));
 }
 
 class CopyRun {

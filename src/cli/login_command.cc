@@ -83,7 +83,9 @@ void tell_login(const CommonArguments& common, const std::string& host, const st
                 {"unencrypted", place.plain_text}});
     return;
   }
+  if (common.quiet) return;
   std::printf("logged in to %s; stored in %s\n", host.c_str(), place.where.c_str());
+  std::fflush(stdout);
   if (place.plain_text) {
     std::fputs("the password lies there unencrypted: a credential helper would keep it safer\n",
                stderr);
@@ -95,6 +97,7 @@ void tell_logout(const CommonArguments& common, const std::string& host, bool re
     print_json({{"version", 1}, {"command", "logout"}, {"host", host}, {"removed", removed}});
     return;
   }
+  if (common.quiet) return;
   std::printf(removed ? "logged out of %s\n" : "not logged in to %s\n", host.c_str());
 }
 

@@ -1,14 +1,22 @@
 #include <malloc.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <iostream>
 #include <type_traits>
 
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/descriptors.h"
+#include "cli/exit_codes.h"
 
 namespace {
 
@@ -52,13 +60,7 @@ int run(const Arguments& arguments) {
       arguments.command);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  keep_secrets();
-  keep_memory();
-  raise_descriptor_limit();
-  std::signal(SIGPIPE, SIG_IGN);
+int parse_and_run(int argc, char** argv) {
   const auto parsed = parse_arguments(argc, argv);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   const auto& arguments = std::get<Arguments>(parsed);
@@ -68,4 +70,37 @@ int main(int argc, char** argv) {
                            : arguments.common.quiet        ? LogLevel::kError
                                                            : LogLevel::kWarning);
   return run(arguments);
+}
+
+// Nobody reads any more: `transship tree ... | head -1`.
+bool reader_is_gone() {
+  pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+// What was printed is the result: a disk that is full must not look like success.
+int check_output(int code) {
+  std::cout.flush();
+  errno = 0;
+  const bool whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (whole || reader_is_gone()) return code;
+  std::fprintf(stderr, "transship: standard output could not be written%s%s\n",
+               errno == 0 ? "" : ": ", errno == 0 ? "" : std::strerror(errno));
+  return code == kDone ? kSomeFailed : code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_secrets();
+  keep_memory();
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return check_output(parse_and_run(argc, argv));
+  } catch (const std::exception& e) {
+    // No descriptor or no memory left, before anything began.
+    std::fprintf(stderr, "transship: %s\n", e.what());
+    return kSomeFailed;
+  }
 }

@@ -56,6 +56,7 @@ Task<Result<void>> show_live(ProgressPicture& picture) {
 
 Task<Result<void>> show_plain(ProgressPicture& picture) {
   auto last_figures = Clock::now();
+  (void)picture.figures(last_figures);  // From here on rates and times count.
   while (co_await sleep_for(kPlainInterval)) {
     print(joined(picture.take_plain_lines()));
     const auto now = Clock::now();

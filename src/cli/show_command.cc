@@ -28,13 +28,20 @@ Task<Result<int>> show(Stores& stores, const CommonArguments& common,
   TS_CO_TRY(const auto reference, oci::parse_reference(arguments.reference));
   TS_CO_TRY(const auto repository, co_await stores.source(reference));
   const auto name = manifest_name(reference);
+  engine::Context context{.shards = stores.shards(),
+                          .time = real_time(),
+                          .memory = stores.memory(),
+                          .progress = engine::silent_progress(),
+                          .options = stores.engine_options(1, 1, 1)};
+  // Somebody waits for the answer, and sees nothing until then.
+  context.options.max_attempts = 4;
   if (arguments.raw) {
-    const auto manifest = co_await repository->manifest(name);
+    const auto manifest = co_await read_manifest(context, *repository, name);
     if (!manifest) co_return std::unexpected(Error(manifest.error()).on(Side::kSource));
     std::fwrite(manifest->bytes.data(), 1, manifest->bytes.size(), stdout);
     co_return kDone;
   }
-  const auto view = co_await read_artifact(*repository, name);
+  const auto view = co_await read_artifact(context, *repository, name);
   if (!view) co_return std::unexpected(Error(view.error()).on(Side::kSource));
   const std::string shown = oci::to_string(reference);
   const std::string text = common.json      ? artifact_json(shown, *view)

@@ -201,7 +201,9 @@ int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
     print_error(jobs.error(), common.json);
     return kUsage;
   }
-  if (const auto usable = check_network(arguments.network); !usable) {
+  Result<void> usable = check_network(arguments.network);
+  if (usable) usable = check_place(arguments.report_file, "--report");
+  if (!usable) {
     print_error(usable.error(), common.json);
     return kUsage;
   }

@@ -129,9 +129,9 @@ TEST(CompletionTest, TheManualHasASectionForEachCommandAndALineForEachOption) {
 }
 
 TEST(CompletionTest, CommandsOfCommandsAreOffered) {
-  EXPECT_NE(completion_script("bash").find("config) words=\"--help check --help"),
+  EXPECT_NE(completion_script("fish").find("__fish_seen_subcommand_from config' -f -a check"),
             std::string::npos)
-      << completion_script("bash");
+      << completion_script("fish");
 }
 
 }  // namespace
