@@ -39,7 +39,9 @@ Result<int> finish_report(const CommonArguments& common, const engine::Report& r
                           const std::string& report_file) {
   const std::string as_json = report_json(report, dry_run);
   if (common.json) std::fputs(as_json.c_str(), stdout);
-  if (!common.json && (!common.quiet || !report.ok())) {
+  if (!common.json && common.quiet) {
+    std::fputs(failures_text(report).c_str(), stderr);
+  } else if (!common.json) {
     std::fputs(report_text(report, dry_run).c_str(), report.ok() ? stdout : stderr);
   }
   if (!report_file.empty()) TS_TRY(write_file(report_file, as_json));

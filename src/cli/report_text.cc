@@ -52,22 +52,25 @@ std::string waiting_text(const engine::Waiting& waiting) {
   return out.text();
 }
 
-std::string target_line(const std::string& target, const engine::Totals& totals) {
+std::string target_line(const std::string& target, const engine::Totals& totals, bool dry_run) {
   Enumeration moved;
   for (const auto& [what, bytes, blobs] :
-       {std::tuple("sent", totals.bytes_sent, totals.blobs_sent),
-        {"mounted", totals.bytes_mounted, totals.blobs_mounted},
+       {std::tuple(dry_run ? "to send" : "sent", totals.bytes_sent, totals.blobs_sent),
+        {dry_run ? "to mount" : "mounted", totals.bytes_mounted, totals.blobs_mounted},
         {"skipped", totals.bytes_skipped, totals.blobs_skipped}}) {
     moved.add(blobs > 0 || bytes > 0,
               fmt::format("{} {} in {} blobs", what, human_bytes(bytes), blobs));
   }
   moved.add(totals.bytes_resumed > 0,
             fmt::format("{} there from an interrupted run", human_bytes(totals.bytes_resumed)));
-  moved.add(totals.manifests_put > 0, fmt::format("{} manifests put", totals.manifests_put));
+  moved.add(totals.manifests_put > 0,
+            fmt::format("{} manifests {}put", totals.manifests_put, dry_run ? "to " : ""));
   moved.add(totals.tags_put > 0, fmt::format("{} tags", totals.tags_put));
   moved.add(totals.retries > 0, fmt::format("{} retries", totals.retries));
   std::string out = fmt::format("{}: {}\n", printable(target),
-                                moved.text().empty() ? "nothing sent" : moved.text());
+                                !moved.text().empty() ? moved.text()
+                                : dry_run             ? "nothing to send"
+                                                      : "nothing sent");
   const std::string waiting = waiting_text(totals.waiting);
   if (!waiting.empty()) out += "  its artifacts waited, added up: " + waiting + "\n";
   return out;
@@ -160,6 +163,14 @@ std::string items_text(const engine::Report& report, bool dry_run) {
 
 }  // namespace
 
+std::string failures_text(const engine::Report& report) {
+  std::string out;
+  for (const auto& item : report.items) {
+    if (item.outcome == engine::ItemOutcome::kFailed) out += item_line(item);
+  }
+  return out;
+}
+
 std::string report_text(const engine::Report& report, bool dry_run) {
   std::string out = items_text(report, dry_run);
   for (const auto& job : report.jobs) out += job_text(job);
@@ -169,7 +180,7 @@ std::string report_text(const engine::Report& report, bool dry_run) {
   }
   if (report.plan) out += plan_text(report);
   for (const auto& [target, totals] : report.targets) {
-    if (!report.plan) out += target_line(target, totals);
+    if (!report.plan) out += target_line(target, totals, dry_run);
   }
   std::uint64_t requests = 0;
   for (const auto& [store, counts] : report.requests) {
@@ -177,9 +188,10 @@ std::string report_text(const engine::Report& report, bool dry_run) {
     out += requests_line(store, counts);
   }
   for (const auto& warning : report.warnings) out += "warning: " + printable(warning, 1000) + "\n";
-  out += fmt::format("{}{} requests, {} read from the source, {}\n",
+  out += fmt::format("{}{} requests, {} {}read from the source, {}\n",
                      dry_run ? "dry run, nothing written: " : "", requests,
-                     human_bytes(report.source_bytes), seconds_text(report.took));
+                     human_bytes(report.source_bytes), dry_run ? "to be " : "",
+                     seconds_text(report.took));
   return out;
 }
 

@@ -10,7 +10,10 @@ namespace transship::cli {
 /// per target (sent, mounted, skipped, requests), warnings.
 std::string report_text(const engine::Report& report, bool dry_run);
 
-/// The same as JSON, version 1 of docs/report.schema.json.
+/// Of all that, a line per artifact and target that failed.
+std::string failures_text(const engine::Report& report);
+
+/// All of it as JSON, version 1 of docs/report.schema.json.
 std::string report_json(const engine::Report& report, bool dry_run);
 
 }  // namespace transship::cli

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <tuple>
 
 #include "base/by_host.h"
 #include "base/text.h"
@@ -58,10 +60,27 @@ Result<void> check_network(const NetworkArguments& arguments) {
                                      {"--cert", arguments.cert},
                                      {"--key", arguments.key},
                                      {"--authfile", arguments.auth_file}}) {
-    if (file.empty() || ::access(file.c_str(), R_OK) == 0) continue;
-    Error error = errno_error(errno, fmt::format("{} {}", option, file));
+    if (file.empty()) continue;
+    std::error_code ignored;
+    int problem = ::access(file.c_str(), R_OK) == 0 ? 0 : errno;
+    if (std::filesystem::is_directory(file, ignored)) problem = EISDIR;
+    if (problem == 0) continue;
+    Error error = errno_error(problem, fmt::format("{} {}", option, file));
     error.code = Errc::kInvalidArgument;  // What the user wrote, whatever the disk says.
     return std::unexpected(std::move(error));
+  }
+  for (const auto& [option, hosts, form] :
+       {std::tuple("--plain-http", &arguments.plain_http, "HOST or HOST:PORT"),
+        {"--allow-private-redirects", &arguments.allow_private_redirects, "HOST or HOST:PORT"},
+        {"--token-host", &arguments.token_hosts, "HOST without a port"}}) {
+    const bool port = std::string_view(form).contains(':');
+    for (const std::string& host : *hosts) {
+      const bool wrong = host.empty() || host.find_first_of("/@ ") != std::string::npos ||
+                         (!port && !host.starts_with('[') && host.contains(':'));
+      if (!wrong) continue;
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("{}: '{}' is no {}", option, printable(host, 120), form));
+    }
   }
   return {};
 }

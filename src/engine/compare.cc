@@ -55,7 +55,11 @@ std::vector<oci::TargetRepository*> watch_all(CountedRequests& counts, Compariso
   state.report.source = source.id().to_string();
   for (const CopyTarget& target : targets) {
     counts.watch(*target.repository);
-    state.report.targets.push_back(target.repository->id().to_string());
+    const auto id = target.repository->id();
+    const auto here = [&](const CopyTarget& one) { return one.repository->id() == id; };
+    // Two tags of one repository side by side: each by its name.
+    const bool twice = std::ranges::count_if(targets, here) > 1 && !target.tag.empty();
+    state.report.targets.push_back(id.to_string() + (twice ? ":" + target.tag : ""));
     out.push_back(target.repository);
   }
   return out;

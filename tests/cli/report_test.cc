@@ -55,6 +55,21 @@ TEST(ReportTest, JsonHasWhatMovedAndWhatFailed) {
       root.at("requests").as_object().at("hub.example.com").as_object().at("total").as_int64(), 4);
 }
 
+TEST(ReportTest, WhatFailedAloneIsForWhoWantsQuiet) {
+  const std::string text = failures_text(sample());
+  EXPECT_NE(text.find("us.example.com/app:1"), std::string::npos);
+  EXPECT_EQ(text.find("eu.example.com/app:1"), std::string::npos);
+  EXPECT_EQ(text.find("requests"), std::string::npos);
+}
+
+TEST(ReportTest, ADryRunClaimsToHaveDoneNothing) {
+  const std::string text = report_text(sample(), true);
+  for (const char* planned : {"to send", "to put", "to be read from the source"}) {
+    EXPECT_NE(text.find(planned), std::string::npos) << text;
+  }
+  EXPECT_EQ(text.find("\nsent "), std::string::npos) << text;
+}
+
 engine::Report of_jobs() {
   engine::Report report = sample();
   engine::JobReport job;

@@ -55,6 +55,37 @@ TEST_P(DiffTest, SaysWhatIsMissingWhereAndNothingAfterASync) {
   EXPECT_EQ(job("diff", {"--quiet"}).out, "");
 }
 
+// Invariant 5: what only a target has stays, and so does what a tag named before.
+TEST_P(DiffTest, ASyncDeletesNothing) {
+  const TestContent theirs = test::make_image({.tag = "2.0", .seed = 8});
+  push(eu_->http(), "mirror/team/app", theirs);
+  push(eu_->http(), "mirror/other", theirs);
+  ASSERT_DONE(job("sync"));
+  push(source_->http(), "team/app", test::make_image({.tag = "1.0", .seed = 9}));
+  ASSERT_DONE(job("sync", {"--strict"}));
+  ASSERT_DONE(transship(
+      {"copy", "--all-tags", source_->host() + "/team/app", us_->host() + "/team/app"}, home_));
+  for (const auto& registry : {source_.get(), eu_.get(), us_.get()}) {
+    for (const auto& request : registry->log().all()) {
+      const bool session = request.target.find("/blobs/uploads/") != std::string::npos;
+      EXPECT_TRUE(session || request.method != "DELETE") << request.target;
+    }
+  }
+  EXPECT_EQ(differences(eu_->http(), "mirror/team/app", theirs), "");
+  EXPECT_EQ(differences(eu_->http(), "mirror/other", theirs), "");
+}
+
+TEST_P(DiffTest, TwoTagsOfOneRepositoryAreToldApart) {
+  push(eu_->http(), "app", test::make_image({.tag = "1.0", .seed = 8}));
+  push(eu_->http(), "app", test::make_image({.tag = "2.0", .seed = 9}));
+  const Outcome outcome = transship(
+      {"diff", eu_->host() + "/app:1.0", eu_->host() + "/app:1.0", eu_->host() + "/app:2.0"},
+      home_);
+  EXPECT_EQ(outcome.code, 3) << shown(outcome);
+  EXPECT_NE(outcome.out.find("/app:1.0: 1 equal"), std::string::npos) << shown(outcome);
+  EXPECT_NE(outcome.out.find("/app:2.0: 1 different"), std::string::npos) << shown(outcome);
+}
+
 TEST_P(DiffTest, EqualTargetsCostHeadsAndListsAndNoManifest) {
   ASSERT_DONE(job("sync"));
   const std::size_t source = source_->log().size(), eu = eu_->log().size();

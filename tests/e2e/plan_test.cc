@@ -263,7 +263,8 @@ TEST_F(PlanText, SaysWhatIsToBeSentAndWhatIsAskedOfEach) {
        source_.host() + ": 6 requests to come: 1 tag lists, 1 manifest HEAD, 3 blob GET, 1 others",
        eu_.host() + ": 8 requests to come: 1 tag lists, 1 manifest PUT, 3 upload POST, "
                     "3 upload PUT"});
-  EXPECT_THAT(sure, HasSubstr("\ndry run, nothing written: 7 requests, " + one + " read from "));
+  EXPECT_THAT(sure,
+              HasSubstr("\ndry run, nothing written: 7 requests, " + one + " to be read from "));
   EXPECT_THAT(sure, Not(HasSubstr("ranges: ")));
 
   // Whether what lies in another repository there is mounted is not known yet.
