@@ -2,10 +2,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <random>
 
 #include "engine/gated_places.h"
+#include "engine/journal_run.h"
 #include "engine/random_graph.h"
+#include "support/temp_dir.h"
 
 // Passes over random graphs, with random limits, behind gates, on hosts that refuse and
 // fail: every item ends, no limit is ever exceeded, and a pass in good weather then finds all of it
@@ -40,6 +43,12 @@ class RandomPass {
     make_job();
     make_limits();
     make_weather();
+    // Not drawn: worlds without a journal are as they were.
+    if (seed % 2 == 0) {
+      directory_.emplace();
+      journal_ = storage::Journal::open(directory_->path()).value();
+      strict_ = seed % 4 == 0;
+    }
   }
 
   void play();
@@ -52,6 +61,9 @@ class RandomPass {
   void make_job();
   void make_limits();
   void make_weather();
+  void change_both_sides();
+  void pass_in_good_weather();
+  MemoryRepository& target(const engine::Place& place, const std::string& name);
   GatedHost& host(MemoryStore& store);
   Result<engine::Report> pass();
   std::string limits() const;
@@ -79,10 +91,13 @@ class RandomPass {
                        .pinned = {},
                        .copy = {}};
   Limits limits_{};
+  std::optional<TempDir> directory_;  ///< Of the journal, in every second world.
+  std::unique_ptr<storage::Journal> journal_;
   std::unique_ptr<scheduler::Gates> gates_;
   std::vector<std::unique_ptr<GatedHost>> hosts_;
   GatedPlaces places_{job_};
   bool failures_for_good_ = false;
+  bool strict_ = false;  ///< The last pass is.
 };
 
 void RandomPass::make_source(std::uint64_t seed) {
@@ -172,13 +187,12 @@ void RandomPass::make_weather() {
 Result<engine::Report> RandomPass::pass() {
   const engine::Context context{shards_, clock_, memory_, progress_, options_};
   engine::Report report;
-  TS_TRY(run_virtual(
-      shards_, clock_,
-      [&]() -> Task<Result<void>> {
-        report = co_await engine::run_sync_pass(context, places_, job_, nullptr, pass_options_);
-        co_return Result<void>{};
-      },
-      hours(4)));
+  const auto task = [&]() -> Task<Result<void>> {
+    report = co_await engine::run_sync_pass(context, places_, job_, journal_.get(), pass_options_);
+    co_return Result<void>{};
+  };
+  TS_TRY(journal_ ? run_beside(*journal_, shards_, clock_, task, hours(4))
+                  : run_virtual(shards_, clock_, task, hours(4)));
   return report;
 }
 
@@ -234,14 +248,18 @@ void RandomPass::expect_all_ended(const engine::Report& report) const {
   }
 }
 
+MemoryRepository& RandomPass::target(const engine::Place& place, const std::string& name) {
+  const auto store = std::ranges::find(stores_, place.store, &MemoryStore::id);
+  const std::string below_prefix = name.substr(std::string("team/").size());
+  return (*store)->repository(place.prefix.empty() ? below_prefix
+                                                   : place.prefix + "/" + below_prefix);
+}
+
 void RandomPass::expect_complete() {
   for (const std::string& name : places_.names) {
     const MemoryRepository& from = hub_.repository(name);
     for (const engine::Place& place : job_.targets) {
-      const auto store = std::ranges::find(stores_, place.store, &MemoryStore::id);
-      const std::string below_prefix = name.substr(std::string("team/").size());
-      const MemoryRepository& at = (*store)->repository(
-          place.prefix.empty() ? below_prefix : place.prefix + "/" + below_prefix);
+      const MemoryRepository& at = target(place, name);
       for (const auto& [tag, digest] : from.tag_map()) {
         if (oci::parse_digest_tag(tag)) continue;
         ASSERT_TRUE(at.tag_map().contains(tag)) << at.id().to_string() << ":" << tag;
@@ -268,13 +286,40 @@ void RandomPass::play() {
   }
   for (MemoryStore* store : stores_) store->weather = nullptr;
   for (const auto& host : hosts_) host->refused_percent = 0;
-  if (failures_for_good_) {
-    const auto second = pass();
-    ASSERT_TRUE(second) << second.error().describe();
-    ASSERT_TRUE(second->ok()) << CopyWorld::why(*second);
-    expect_all_ended(*second);
-  }
+  if (failures_for_good_) pass_in_good_weather();
   expect_complete();
+  if (!journal_ || ::testing::Test::HasFailure()) return;
+  // What the journal knows is now partly wrong.
+  change_both_sides();
+  pass_options_.strict = strict_;
+  pass_in_good_weather();
+  expect_complete();
+}
+
+void RandomPass::pass_in_good_weather() {
+  const auto report = pass();
+  ASSERT_TRUE(report) << report.error().describe();
+  ASSERT_TRUE(report->ok()) << CopyWorld::why(*report);
+  expect_all_ended(*report);
+}
+
+// Tags move at the source and vanish at targets; somebody else moves one there, which a strict pass
+// alone has to see.
+void RandomPass::change_both_sides() {
+  for (const std::string& name : places_.names) {
+    MemoryRepository& from = hub_.repository(name);
+    std::vector<std::pair<std::string, oci::Digest>> tags;
+    for (const auto& [tag, digest] : from.tag_map()) {
+      if (!oci::parse_digest_tag(tag)) tags.emplace_back(tag, digest);
+    }
+    const auto any = [&] { return tags[below(tags.size())]; };
+    from.tag(any().first, any().second);
+    for (const engine::Place& place : job_.targets) {
+      MemoryRepository& at = target(place, name);
+      at.untag(any().first);
+      if (strict_) at.tag(any().first, any().second);
+    }
+  }
 }
 
 class RandomPasses : public ::testing::TestWithParam<int> {};

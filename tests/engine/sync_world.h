@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
 #include <set>
@@ -12,6 +11,7 @@
 
 #include "base/task_group.h"
 #include "engine/copy_world.h"
+#include "engine/journal_run.h"
 #include "engine/sync.h"
 #include "support/temp_dir.h"
 
@@ -191,26 +191,8 @@ class SyncWorld : public ::testing::Test {
     return report;
   }
 
-  /// As run_virtual, but the clock stands still while the journal's thread is at work, however slow
-  /// its disk is.
   Result<void> run(const std::function<Task<Result<void>>()>& task) {
-    if (!journal) return run_virtual(shards, clock, task);
-    auto& io = shards.control().target<boost::asio::io_context::executor_type>()->context();
-    std::optional<Result<void>> out;
-    start(shards.control(), task(), [&](Result<void> result) { out = std::move(result); });
-    while (!out) {
-      // Asked before the loop is: what its thread has handed over by then is seen below.
-      const bool busy = journal->busy();
-      if (io.poll() != 0) continue;
-      if (busy) {
-        io.run_one_for(std::chrono::milliseconds(5));
-      } else if (!clock.advance_to_next() && io.run_one_for(std::chrono::seconds(20)) == 0) {
-        return fail(Errc::kInternal, "deadlock");
-      }
-    }
-    while (io.poll() != 0) {
-    }
-    return std::move(*out);
+    return journal ? run_beside(*journal, shards, clock, task) : run_virtual(shards, clock, task);
   }
 
   static engine::OutcomeCounts outcomes(const engine::Report& report,
