@@ -34,6 +34,7 @@ class RangeWindow final : public BodySink {
 
  private:
   friend class RangeWindows;
+  static constexpr std::size_t kChunk = 256U << 10U;  // taken of the budget at once
   struct Chunk {
     std::unique_ptr<std::byte[]> bytes;
     MemoryBudget::Hold hold;
