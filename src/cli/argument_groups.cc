@@ -11,14 +11,14 @@ namespace {
 constexpr std::string_view kGroupNetwork = "Network";
 
 template <class T>
-T checked(const std::string& name, Result<T> value) {
+T checked(const char* name, Result<T> value) {
   if (!value) throw CLI::ValidationError(name, value.error().message);
   return *value;
 }
 
 }  // namespace
 
-CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& value,
+CLI::Option* add_size(CLI::App* app, const char* name, std::uint64_t& value,
                       const std::string& help) {
   return app
       ->add_option_function<std::string>(
@@ -28,7 +28,7 @@ CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& val
       ->type_name("SIZE");
 }
 
-void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& value,
+void add_rate(CLI::App* app, const char* name, std::optional<std::uint64_t>& value,
               const std::string& help) {
   app->add_option_function<std::string>(
          name,
@@ -37,7 +37,7 @@ void add_rate(CLI::App* app, const std::string& name, std::optional<std::uint64_
       ->type_name("SIZE/s");
 }
 
-CLI::Option* add_duration(CLI::App* app, const std::string& name,
+CLI::Option* add_duration(CLI::App* app, const char* name,
                           std::optional<std::chrono::milliseconds>& value,
                           const std::string& help) {
   return app

@@ -7,9 +7,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <system_error>
 #include <type_traits>
 
 #include "base/log.h"
@@ -80,12 +81,12 @@ bool reader_is_gone() {
 
 // What was printed is the result: a disk that is full must not look like success.
 int check_output(int code) {
-  std::cout.flush();
   errno = 0;
+  std::cout.flush();
   const bool whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
   if (whole || reader_is_gone()) return code;
-  std::fprintf(stderr, "transship: standard output could not be written%s%s\n",
-               errno == 0 ? "" : ": ", errno == 0 ? "" : std::strerror(errno));
+  const std::string why = errno == 0 ? "" : ": " + std::generic_category().message(errno);
+  std::fprintf(stderr, "transship: standard output could not be written%s\n", why.c_str());
   return code == kDone ? kSomeFailed : code;
 }
 
