@@ -38,9 +38,10 @@ bool bcrypt_matches(const std::string& password, const std::string& hash) {
 }  // namespace
 
 Result<std::unique_ptr<Authenticator>> Authenticator::open(const std::filesystem::path& htpasswd,
-                                                           bool anonymous_read, Executor executor,
+                                                           bool anonymous_read,
+                                                           const Executor& executor,
                                                            WorkerPool& pool) {
-  std::unique_ptr<Authenticator> out(new Authenticator(std::move(executor), pool));
+  std::unique_ptr<Authenticator> out(new Authenticator(executor, pool));
   out->open_ = htpasswd.empty();
   out->anonymous_read_ = anonymous_read;
   if (RAND_bytes(out->key_.data(), static_cast<int>(out->key_.size())) != 1) {

@@ -26,7 +26,7 @@ class Authenticator {
   /// `htpasswd` empty: everybody is let in. Blocks for reading. kInvalidArgument names the line
   /// that is no bcrypt entry.
   static Result<std::unique_ptr<Authenticator>> open(const std::filesystem::path& htpasswd,
-                                                     bool anonymous_read, Executor executor,
+                                                     bool anonymous_read, const Executor& executor,
                                                      WorkerPool& pool);
 
   /// Sets `request.user` when a user was verified. The answer is there at once (no wait) for all
@@ -36,8 +36,8 @@ class Authenticator {
 
  private:
   using Key = std::array<unsigned char, 32>;
-  Authenticator(Executor executor, WorkerPool& pool)
-      : pool_(&pool), verified_now_(std::move(executor)) {}
+  Authenticator(const Executor& executor, WorkerPool& pool)
+      : pool_(&pool), verified_now_(executor) {}
   std::string keyed(std::string_view credentials) const;
   Task<Verdict> verify(std::string user, std::string password, std::string key);
 
