@@ -1,5 +1,6 @@
 #include "cli/descriptors.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -25,6 +26,14 @@ void raise_descriptor_limit() {
 std::size_t descriptor_limit() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 256;
+}
+
+Result<void> check_descriptors(std::size_t limit) {
+  if (limit >= kOwn) return {};
+  return std::unexpected(
+      Error{.code = Errc::kInvalidArgument,
+            .message = fmt::format("this process may open {} files, and needs {}", limit, kOwn)}
+          .with_hint("raise it: ulimit -n 1024"));
 }
 
 std::size_t connections_that_fit(std::size_t limit, std::size_t places, std::size_t shards) {

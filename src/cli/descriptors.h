@@ -2,12 +2,17 @@
 
 #include <cstddef>
 
+#include "base/error.h"
+
 namespace transship::cli {
 
 /// Raises the limit of open files as far as this process may.
 void raise_descriptor_limit();
 /// How many files this process may have open.
 std::size_t descriptor_limit();
+
+/// Fails where `limit` is less than what the program needs for itself.
+Result<void> check_descriptors(std::size_t limit);
 
 /// Connections to each of `places` (registries, layouts) for which `limit` descriptors are enough;
 /// at least 2. Each place gets the same share, and there is one more for those that nobody named:

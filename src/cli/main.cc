@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/descriptors.h"
 #include "cli/exit_codes.h"
+#include "cli/program.h"
 
 namespace {
 
@@ -70,6 +71,10 @@ int parse_and_run(int argc, char** argv) {
                            : arguments.common.verbose == 1 ? LogLevel::kInfo
                            : arguments.common.quiet        ? LogLevel::kError
                                                            : LogLevel::kWarning);
+  if (const auto enough = check_descriptors(descriptor_limit()); !enough) {
+    print_error(enough.error(), arguments.common.json);
+    return kSomeFailed;
+  }
   return run(arguments);
 }
 
@@ -100,7 +105,7 @@ int main(int argc, char** argv) {
   try {
     return check_output(parse_and_run(argc, argv));
   } catch (const std::exception& e) {
-    // No descriptor or no memory left, before anything began.
+    // No memory left, before anything began.
     std::fprintf(stderr, "transship: %s\n", e.what());
     return kSomeFailed;
   }

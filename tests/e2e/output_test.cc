@@ -41,11 +41,12 @@ TEST(Output, UsageErrorsAreJsonWhereJsonIsAsked) {
   EXPECT_THAT(std::string(error.at("hint").as_string()), HasSubstr("transship copy --help"));
 }
 
-TEST(Output, NoDescriptorsAreAnErrorAndNotACrash) {
+TEST(Output, TooFewDescriptorsAreAnErrorAndNotACrash) {
   const Outcome outcome = test::run(
       {"/bin/bash", "-c", "ulimit -n 8; exec '" + program() + "' copy 127.0.0.1:1/a:1 oci:x:1"});
   EXPECT_EQ(outcome.code, 1) << shown(outcome);
-  EXPECT_THAT(outcome.err, HasSubstr("Too many open files"));
+  EXPECT_THAT(outcome.err, HasSubstr("may open 8 files"));
+  EXPECT_THAT(outcome.err, HasSubstr("ulimit -n"));
 }
 
 TEST(Output, QuietLoginAndLogoutSayNothing) {
