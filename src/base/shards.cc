@@ -47,9 +47,19 @@ std::size_t usable_cpus() {
   return static_cast<std::size_t>(std::max(1.0, cpus));
 }
 
+namespace {
+
+// Lets go of all that waits in its queues before it goes itself.
+struct Context : asio::io_context {
+  using asio::io_context::io_context;
+  using asio::io_context::shutdown;
+};
+
+}  // namespace
+
 struct Shards::State {
   struct Loop {
-    asio::io_context io{1};
+    Context io{1};
     asio::executor_work_guard<asio::io_context::executor_type> guard{io.get_executor()};
     std::atomic<double> load{0};
     std::chrono::nanoseconds last_cpu{};
@@ -91,7 +101,10 @@ Shards::Shards(std::size_t count) : state_(std::make_unique<State>()) {
   }
 }
 
-Shards::~Shards() = default;
+// What waits in one loop's queue may hold timers of any other: no loop goes while one has a queue.
+Shards::~Shards() {
+  for (auto& loop : state_->loops) loop->io.shutdown();
+}
 
 std::size_t Shards::size() const { return state_->loops.size(); }
 Executor Shards::control() const { return at(0); }

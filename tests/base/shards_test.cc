@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/post.hpp>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -48,6 +50,16 @@ TEST(Shards, StopFromAnotherThreadEndsRun) {
   std::thread stopper([&] { shards.stop(); });
   shards.run();
   stopper.join();
+}
+
+// A cancelled task's last step may be stopped with a call for another shard in the queue: what that
+// call holds is let go of when the shards go, and belongs to either of them.
+TEST(Shards, WhatIsLeftInAQueueMayBelongToAnyShard) {
+  Shards shards(2);
+  for (const std::size_t i : {0U, 1U}) {
+    boost::asio::post(shards.at(i), [mine = std::make_shared<Event>(shards.at(i)),
+                                     other = std::make_shared<Event>(shards.at(1 - i))] {});
+  }
 }
 
 TEST(Shards, PickNamesAShardAndPacks) {
