@@ -64,6 +64,11 @@ struct Error {
   bool host_down = false;
   std::string hint{};  ///< What the reader can do next; empty where that is not known.
 
+  /// What was asked for is not there, or its repository is not.
+  [[nodiscard]] bool absent() const {
+    return code == Errc::kNotFound || code == Errc::kRepositoryUnknown;
+  }
+
   /// The same error, seen from one step further out.
   [[nodiscard]] Error within(std::string_view action) &&;
   [[nodiscard]] Error on(Side which) &&;

@@ -18,6 +18,8 @@ std::string to_hex(std::span<const std::byte> bytes);
 std::string to_lower(std::string_view text);
 bool iequals(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);
+/// "::1" of "[::1]"; any other host as it is.
+std::string_view without_brackets(std::string_view host);
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// A decimal number that fills the whole of `text`; nothing on a sign, space or overflow.

@@ -15,6 +15,13 @@ namespace transship::cli {
 
 namespace {
 
+void add_referrers(CLI::App* app, std::string& value) {
+  app->add_option("--referrers", value,
+                  "Signatures, SBOMs and other referrers: all (default), none, or artifact types "
+                  "with commas")
+      ->type_name("all|none|TYPE,...");
+}
+
 CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) {
   auto* c = app.add_subcommand(
       "copy", "Copy an artifact, all below it and all that refers to it, to one or more targets");
@@ -23,11 +30,7 @@ CLI::App* add_copy(CLI::App& app, CopyArguments& copy, CommonArguments& common) 
   c->add_option("DST", copy.targets, "The same forms; the source is read once for all targets")
       ->required();
   c->add_flag("--all-tags", copy.all_tags, "Every tag of the source's repository");
-  c->add_option(
-       "--referrers", copy.referrers,
-       "Signatures, SBOMs and other referrers: all (default), none, or artifact types with "
-       "commas")
-      ->type_name("all|none|TYPE,...");
+  add_referrers(c, copy.referrers);
   c->add_option("--platform", copy.platforms,
                 "Only these platforms of an index (changes its digest); can be repeated")
       ->delimiter(',')
@@ -182,11 +185,7 @@ void add_comparison(CLI::App* app, CompareArguments& compare, CommonArguments& c
       ->type_name("NAME");
   app->add_flag("--all-tags", compare.all_tags,
                 "Every tag of the source's repository, and tags that only a target has");
-  app->add_option(
-         "--referrers", compare.referrers,
-         "Signatures, SBOMs and other referrers: all (default), none, or artifact types with "
-         "commas")
-      ->type_name("all|none|TYPE,...");
+  add_referrers(app, compare.referrers);
   app->add_option("--platform", compare.platforms,
                   "The targets have only these platforms of an index; can be repeated")
       ->delimiter(',')

@@ -44,7 +44,7 @@ class Reader {
       auto page = co_await engine::with_retries<oci::TagPage>(
           context_, "list tags", [&] { return repository_.tags(cursor); });
       if (!page) {
-        if (!says_none(page.error())) add_problem(std::move(page).error());
+        if (!page.error().absent()) add_problem(std::move(page).error());
         co_return;
       }
       if (page->cut) {
@@ -102,7 +102,7 @@ class Reader {
     }
     const auto listed = co_await engine::with_retries<oci::Referrers>(
         context_, "list referrers", [&] { return repository_.referrers(digest); });
-    if (!listed && !says_none(listed.error())) {
+    if (!listed && !listed.error().absent()) {
       node.problem = listed.error().describe();
       add_problem(listed.error());
     }
@@ -116,9 +116,6 @@ class Reader {
     }
   }
 
-  static bool says_none(const Error& error) {
-    return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-  }
   void add_problem(Error error) { problems_.push_back(std::move(error).on(Side::kSource)); }
 
   const engine::Context& context_;

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/compare_output.h"
 #include "cli/exit_codes.h"
+#include "cli/named_file.h"
 #include "cli/program.h"
 #include "cli/report_output.h"
 #include "cli/stores.h"
@@ -144,7 +145,7 @@ class CompareRun {
 int run_compare(const CommonArguments& common, const CompareArguments& arguments) {
   Result<void> usable = check_form(arguments);
   if (usable) usable = check_network(arguments.network);
-  if (usable) usable = check_place(arguments.report_file, "--report");
+  if (usable) usable = check_writable(arguments.report_file, "--report");
   Result<config::Config> config;
   if (usable && !arguments.file.empty()) config = config::load_config(arguments.file);
   Result<std::vector<engine::SyncJob>> jobs;

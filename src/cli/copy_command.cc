@@ -9,6 +9,7 @@
 #include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/named_file.h"
 #include "cli/program.h"
 #include "cli/progress_board.h"
 #include "cli/progress_view.h"
@@ -92,8 +93,8 @@ class CopyRun {
     TS_CO_TRY(auto options, copy_options(arguments_));
     TS_CO_TRY(const auto ends, parse_ends(arguments_));
     TS_CO_TRY(check_ends(ends, arguments_));
-    TS_CO_TRY(check_place(arguments_.report_file, "--report"));
-    TS_CO_TRY(check_place(arguments_.digest_file, "--digest-file"));
+    TS_CO_TRY(check_writable(arguments_.report_file, "--report"));
+    TS_CO_TRY(check_writable(arguments_.digest_file, "--digest-file"));
     const Result<void> opened = co_await open(ends);
     engine::Report report;
     if (opened) report = co_await copy(ends, std::move(options));

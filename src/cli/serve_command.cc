@@ -28,10 +28,7 @@ Result<server::Options> server_options(const ServeArguments& arguments) {
     return fail(Errc::kInvalidArgument,
                 "--anonymous-read: means nothing without --htpasswd: all may read and write");
   }
-  options.host = arguments.listen.substr(0, colon);
-  if (options.host.starts_with('[') && options.host.ends_with(']')) {
-    options.host = options.host.substr(1, options.host.size() - 2);
-  }
+  options.host = without_brackets(std::string_view(arguments.listen).substr(0, colon));
   options.port = static_cast<std::uint16_t>(*port);
   options.tls_cert = arguments.tls_cert;
   options.tls_key = arguments.tls_key;

@@ -1,17 +1,15 @@
 #include "cli/stores.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <tuple>
 
 #include "base/by_host.h"
 #include "base/text.h"
 #include "cli/configured_credentials.h"
 #include "cli/descriptors.h"
+#include "cli/named_file.h"
 #include "storage/oci_layout.h"
 #include "transport/curl_client.h"
 
@@ -60,14 +58,7 @@ Result<void> check_network(const NetworkArguments& arguments) {
                                      {"--cert", arguments.cert},
                                      {"--key", arguments.key},
                                      {"--authfile", arguments.auth_file}}) {
-    if (file.empty()) continue;
-    std::error_code ignored;
-    int problem = ::access(file.c_str(), R_OK) == 0 ? 0 : errno;
-    if (std::filesystem::is_directory(file, ignored)) problem = EISDIR;
-    if (problem == 0) continue;
-    Error error = errno_error(problem, fmt::format("{} {}", option, file));
-    error.code = Errc::kInvalidArgument;  // What the user wrote, whatever the disk says.
-    return std::unexpected(std::move(error));
+    TS_TRY(check_readable(file, option));
   }
   for (const auto& [option, hosts, form] :
        {std::tuple("--plain-http", &arguments.plain_http, "HOST or HOST:PORT"),

@@ -12,6 +12,7 @@
 #include "cli/choices.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/named_file.h"
 #include "cli/program.h"
 #include "cli/progress_view.h"
 #include "cli/report_output.h"
@@ -202,7 +203,7 @@ int run_sync(const CommonArguments& common, const SyncArguments& arguments) {
     return kUsage;
   }
   Result<void> usable = check_network(arguments.network);
-  if (usable) usable = check_place(arguments.report_file, "--report");
+  if (usable) usable = check_writable(arguments.report_file, "--report");
   if (!usable) {
     print_error(usable.error(), common.json);
     return kUsage;

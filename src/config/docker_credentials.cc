@@ -2,11 +2,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 
 #include "base/task_group.h"
 #include "base/text.h"
+#include "base/text_file.h"
 #include "config/credential_helper.h"
 
 namespace transship::config {
@@ -19,7 +18,7 @@ using Found = std::optional<Credential>;
 constexpr std::uintmax_t kMaxFile = 4U << 20U;
 
 // Nothing when there is no such file.
-Result<std::optional<std::string>> read_file(const std::filesystem::path& path) {
+Result<std::optional<std::string>> read_if_there(const std::filesystem::path& path) {
   std::error_code ec;
   const auto size = std::filesystem::file_size(path, ec);
   if (ec == std::errc::no_such_file_or_directory || ec == std::errc::not_a_directory) {
@@ -28,11 +27,8 @@ Result<std::optional<std::string>> read_file(const std::filesystem::path& path) 
   if (!ec && size > kMaxFile) {
     return fail(Errc::kTooLarge, path.string() + ": no credential file is above 4 MiB");
   }
-  std::ifstream in(path, std::ios::binary);
-  if (ec || !in) return std::unexpected(errno_error(ec ? ec.value() : errno, path.string()));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return std::optional(std::move(text).str());
+  if (ec) return std::unexpected(errno_error(ec.value(), "read " + path.string()));
+  return read_file(path);
 }
 
 Result<std::vector<CredentialFile>> read_all(const CredentialPaths& paths) {
@@ -42,7 +38,7 @@ Result<std::vector<CredentialFile>> read_all(const CredentialPaths& paths) {
     out.push_back(std::move(file));
   }
   for (const auto& path : paths.files) {
-    TS_TRY(auto text, read_file(path));
+    TS_TRY(auto text, read_if_there(path));
     if (!text) continue;
     Result<CredentialFile> file = parse_credential_file(*text, path.string());
     registry::wipe(*text);
@@ -56,7 +52,7 @@ Result<std::vector<CredentialFile>> read_all(const CredentialPaths& paths) {
 
 /// A helper's answer, and those who wait for it.
 struct DockerCredentials::Asked {
-  explicit Asked(Executor executor) : changed(std::move(executor)) {}
+  explicit Asked(const Executor& executor) : changed(executor) {}
   std::optional<Result<Found>> answer;
   Clock::time_point at;
   bool running = false;
@@ -129,7 +125,7 @@ Task<Result<Found>> DockerCredentials::ask_helper(std::string name, std::string 
 Task<Result<Found>> DockerCredentials::run_helper(std::string name, std::string host) {
   // What the job and its waiter share: the job ends soon after it is told to.
   struct Shared {
-    explicit Shared(Executor executor) : done(std::move(executor)) {}
+    explicit Shared(const Executor& executor) : done(executor) {}
     std::atomic<bool> cancelled{false};
     Result<Found> answer = fail(Errc::kInternal, "the helper's job never ran");
     bool ended = false;

@@ -9,10 +9,9 @@
 #include <boost/json/value.hpp>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "base/text.h"
+#include "base/text_file.h"
 #include "config/credential_helper.h"
 #include "oci/json.h"
 
@@ -51,12 +50,9 @@ Result<json::object> read_config(const fs::path& path) {
     return fail(Errc::kInvalidArgument,
                 path.string() + " is no regular file: a login cannot be kept there");
   }
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::unexpected(errno_error(errno, path.string()));
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (trim(text.view()).empty()) return json::object();
-  Result<json::object> parsed = oci::json::parse_object(text.view(), "credential file");
+  TS_TRY(const std::string text, read_file(path));
+  if (trim(text).empty()) return json::object();
+  Result<json::object> parsed = oci::json::parse_object(text, "credential file");
   if (!parsed) {
     return std::unexpected(std::move(parsed)
                                .error()

@@ -17,10 +17,6 @@ constexpr std::size_t kMaxDepth = 64;
 /// Manifests of one index, blobs of one manifest that are asked for together.
 constexpr std::size_t kWindow = 32;
 
-bool missing(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
-
 bool wrong(const Error& error) {
   return error.code == Errc::kDigestMismatch || error.code == Errc::kSizeMismatch;
 }
@@ -112,7 +108,7 @@ Task<Result<void>> ArtifactComparer::look_at_root(std::size_t index, oci::Digest
   if (there) {
     out.digest = there->digest.to_string();
     out.state = there->digest == digest ? State::kEqual : State::kDifferent;
-  } else if (missing(there.error())) {
+  } else if (there.error().absent()) {
     out.state = State::kMissing;
   } else {
     cannot_ask(index, std::move(there).error().on(Side::kTarget));
@@ -172,7 +168,7 @@ Task<Result<void>> ArtifactComparer::look_for(std::size_t index, Met* met) {
   met->has[index] = there.has_value();
   if (there) {
     run_.manifests.arrived(where, digest);
-  } else if (missing(there.error()) || wrong(there.error())) {
+  } else if (there.error().absent() || wrong(there.error())) {
     const Kind absent = met->referrer ? Kind::kReferrerMissing : Kind::kManifestMissing;
     out_.targets[index].add({.kind = wrong(there.error()) ? Kind::kWrongContent : absent,
                              .name = digest.to_string(),
@@ -190,7 +186,7 @@ Task<Result<void>> ArtifactComparer::walk_below(const Met* met) {
   ManifestPtr manifest = met->manifest;
   if (!manifest) {
     auto read = co_await source_.manifest(oci::ManifestName::by_digest(met->descriptor.digest));
-    if (!read && missing(read.error()) && met->depth > 0) {
+    if (!read && read.error().absent() && met->depth > 0) {
       run_.warn(fmt::format("{} is listed at {}, and is not there: it is not compared",
                             met->descriptor.digest.to_string(), source_.id().to_string()));
       co_return Result<void>{};
@@ -257,7 +253,7 @@ Task<Result<void>> ArtifactComparer::check_one(std::size_t index, oci::Descripto
   if (!there) run_.blobs.failed(where, blob.digest);
   if (there) {
     run_.blobs.arrived(where, blob.digest);
-  } else if (missing(there.error()) || wrong(there.error())) {
+  } else if (there.error().absent() || wrong(there.error())) {
     const bool bad = wrong(there.error());
     out_.targets[index].add({.kind = bad ? Kind::kWrongContent : Kind::kBlobMissing,
                              .name = blob.digest.to_string(),

@@ -18,10 +18,6 @@ std::set<oci::Digest> digests_of(const std::vector<oci::Descriptor>& list) {
   return out;
 }
 
-bool missing(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
-
 }  // namespace
 
 // The digest tags of a subject at the source, with what they name: the tag is the artifact type.
@@ -30,7 +26,7 @@ Task<Result<std::vector<oci::Descriptor>>> ArtifactComparer::tagged(oci::Digest 
   TS_CO_TRY(const auto tags, co_await wanted_digest_tags(source_, options_.referrers, subject));
   for (const std::string& tag : tags) {
     auto there = co_await source_.resolve(oci::ManifestName::by_tag(tag));
-    if (!there && missing(there.error())) continue;
+    if (!there && there.error().absent()) continue;
     if (!there) co_return std::unexpected(std::move(there).error());
     there->artifact_type = tag;
     out.push_back(std::move(*there));
@@ -102,7 +98,7 @@ Task<Result<void>> ArtifactComparer::compare_tags(std::size_t index, oci::Digest
   TargetComparison& out = out_.targets[index];
   for (const oci::Descriptor& one : *tags) {
     auto there = co_await view.resolve(oci::ManifestName::by_tag(one.artifact_type));
-    if (!there && !missing(there.error())) {
+    if (!there && !there.error().absent()) {
       cannot_ask(index, std::move(there).error().on(Side::kTarget));
       co_return Result<void>{};
     }

@@ -37,7 +37,7 @@ class CopyAll {
     std::vector<std::string> tags;  ///< Sorted, each once.
     bool cut = false;               ///< There may be others.
   };
-  Task<Result<TagList>> list(oci::SourceRepository& repository, Side side);
+  Task<Result<TagList>> list_tags(oci::SourceRepository& repository, Side side);
   Task<Result<void>> look_at_target(std::size_t index);
   Task<Result<void>> copy(std::string tag, Slots::Held slot);
   Task<Result<void>> all();
@@ -55,7 +55,7 @@ class CopyAll {
   std::vector<std::optional<Clock::time_point>> listed_;  ///< When that was.
 };
 
-Task<Result<CopyAll::TagList>> CopyAll::list(oci::SourceRepository& repository, Side side) {
+Task<Result<CopyAll::TagList>> CopyAll::list_tags(oci::SourceRepository& repository, Side side) {
   const std::string what = "list tags of " + repository.id().to_string();
   TagList out;
   std::vector<std::string>& tags = out.tags;
@@ -83,15 +83,13 @@ Task<Result<CopyAll::TagList>> CopyAll::list(oci::SourceRepository& repository, 
 // One list in place of a question for each tag.
 Task<Result<void>> CopyAll::look_at_target(std::size_t index) {
   const Clock::time_point begin = run_.context.time.now();
-  Result<TagList> list = co_await this->list(*targets_[index].repository, Side::kTarget);
+  Result<TagList> list = co_await list_tags(*targets_[index].repository, Side::kTarget);
   if (!list && list.error().code == Errc::kCancelled) {
     co_return std::unexpected(std::move(list).error());
   }
   // A repository that is not there yet has no tags. Where the list is refused each tag is asked;
   // where it was cut, those that it does not name.
-  const bool whole =
-      list ? !list->cut
-           : list.error().code == Errc::kRepositoryUnknown || list.error().code == Errc::kNotFound;
+  const bool whole = list ? !list->cut : list.error().absent();
   if (whole) listed_[index] = begin;
   if (list) there_[index] = std::set<std::string>(list->tags.begin(), list->tags.end());
   co_return Result<void>{};
@@ -111,7 +109,7 @@ Task<Result<void>> CopyAll::copy(std::string tag, Slots::Held) {
 }
 
 Task<Result<void>> CopyAll::all() {
-  TS_CO_TRY(TagList list, co_await this->list(view_.repository(), Side::kSource));
+  TS_CO_TRY(TagList list, co_await list_tags(view_.repository(), Side::kSource));
   view_.set_digest_tags(list.tags, !list.cut);
   std::vector<std::string> tags = std::move(list.tags);
   std::erase_if(tags,

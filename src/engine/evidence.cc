@@ -129,8 +129,7 @@ Task<Result<void>> Evidence::ask_target(const oci::Digest& subject, Delivery* de
     for (const oci::Descriptor& one : got->manifests) out->insert(one.digest);
     co_return Result<void>{};
   }
-  const Errc code = got.error().code;
-  if (code != Errc::kNotFound && code != Errc::kRepositoryUnknown && code != Errc::kUnsupported) {
+  if (!got.error().absent() && got.error().code != Errc::kUnsupported) {
     delivery->fail_with(std::move(got).error().within(what).on(Side::kTarget));
   }
   co_return Result<void>{};

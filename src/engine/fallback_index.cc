@@ -55,8 +55,7 @@ Task<Result<Entries>> Update::read() {
         std::move(error).with_hint("delete that tag at the target, or copy with --referrers none"),
         "list referrers under");
   }
-  const Errc code = got.error().code;
-  if (code == Errc::kNotFound || code == Errc::kRepositoryUnknown) co_return Entries{};
+  if (got.error().absent()) co_return Entries{};
   co_return failed(std::move(got).error(), "read");
 }
 

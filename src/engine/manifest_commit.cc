@@ -25,10 +25,6 @@ bool cut_off(const Error& error) {
          error.code == Errc::kStalled || error.code == Errc::kUnavailable;
 }
 
-bool says_absent(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
-
 // 403 for a manifest that is not there: Artifactory's virtual repositories. The PUT will tell.
 bool says_nothing(const Error& error) {
   return error.code == Errc::kDenied || error.code == Errc::kUnsupported;
@@ -53,7 +49,7 @@ Task<Result<std::optional<oci::Descriptor>>> ManifestCommit::look(oci::ManifestN
   if (there) co_return std::optional(std::move(*there));
   // A tag that may be there and may not be moved is not written.
   const bool may_write = delivery.overwrite || name.digest;
-  if (says_absent(there.error()) || (may_write && says_nothing(there.error()))) {
+  if (there.error().absent() || (may_write && says_nothing(there.error()))) {
     co_return std::optional<oci::Descriptor>();
   }
   Error error = std::move(there).error().within(what).on(Side::kTarget);

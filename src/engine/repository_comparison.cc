@@ -11,10 +11,6 @@
 namespace transship::engine {
 namespace {
 
-bool missing(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
-
 // The host does not answer; a list that is refused says nothing of single tags.
 bool of_the_host(const Error& error) {
   return error.retryable || error.code == Errc::kConnect || error.code == Errc::kResolve ||
@@ -112,7 +108,7 @@ Task<Result<void>> RepositoryComparer::look_at_target(std::size_t index) {
   if (listing.error && listing.error->code == Errc::kCancelled) {
     co_return std::unexpected(std::move(*listing.error));
   }
-  target.listed = !listing.error || missing(*listing.error);
+  target.listed = !listing.error || listing.error->absent();
   if (target.listed) {
     state_.health.succeeded(index);
     target.view.set_digest_tags(digest_tags_of(listing.tags));
@@ -148,7 +144,7 @@ Task<Result<void>> RepositoryComparer::compare_tags() {
   Listing listing = co_await list(source_.repository(), Side::kSource);
   const std::optional<Error> error = listing.error;
   if (error && error->code == Errc::kCancelled) co_return std::unexpected(*error);
-  if (error && missing(*error) && !what_.named) {
+  if (error && error->absent() && !what_.named) {
     // Catalogs list what was deleted since.
     state_.run.warn(
         fmt::format("{} is in the catalog, and is not there", source_.id().to_string()));

@@ -233,9 +233,7 @@ Task<Result<bool>> SourceView::list_digest_tags() {
     TS_CO_TRY(Slots::Held slot, co_await run_.manifest_slots.take());
     Result<oci::TagPage> page = co_await with_retries<oci::TagPage>(
         run_.context, what, [&] { return repository_.tags(cursor); });
-    if (!page &&
-        (page.error().code == Errc::kNotFound || page.error().code == Errc::kRepositoryUnknown ||
-         page.error().code == Errc::kUnsupported)) {
+    if (!page && (page.error().absent() || page.error().code == Errc::kUnsupported)) {
       whole = false;
       break;
     }
@@ -280,8 +278,7 @@ Task<Result<void>> SourceView::ask_digest_tags(oci::Digest subject, std::vector<
       continue;
     }
     // Some answer 403 for what is not there.
-    const Errc code = there.error().code;
-    if (code != Errc::kNotFound && code != Errc::kRepositoryUnknown && code != Errc::kDenied) {
+    if (!there.error().absent() && there.error().code != Errc::kDenied) {
       co_return std::unexpected(there.error());
     }
   }

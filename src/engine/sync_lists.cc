@@ -16,10 +16,6 @@ constexpr auto kPatience = std::chrono::seconds(10);
 // Repositories beside those in flight, each with a page of tags of every side.
 constexpr std::size_t kMostSetAside = 64;
 
-bool missing(const Error& error) {
-  return error.code == Errc::kNotFound || error.code == Errc::kRepositoryUnknown;
-}
-
 std::optional<oci::Digest> digest_at(const oci::TagPage& page, std::size_t index) {
   return page.digests.empty() ? std::nullopt : page.digests[index];
 }
@@ -101,7 +97,7 @@ Task<Result<void>> RepositorySync::list_target(std::size_t index) {
     if (cursor) TS_CO_TRY(co_await take_turn());
     Result<oci::TagPage> got =
         co_await page(*target.repository, std::move(cursor), Side::kTarget, &target.failing);
-    if (!got && missing(got.error())) break;
+    if (!got && got.error().absent()) break;
     if (!got) {
       target.tags.clear();
       if (!target.live) co_return Result<void>{};
@@ -158,7 +154,7 @@ RepositorySync::Indexes RepositorySync::chosen() const {
 
 void RepositorySync::cut_short(const Error& error) {
   cut_short_ = true;
-  if (missing(error) && !what_.named) {
+  if (error.absent() && !what_.named) {
     // Catalogs list what was deleted since (mcr.microsoft.com, and docker's own for ever).
     pass_.run.warn(fmt::format("{} is in the catalog, and is not there", source_text()));
     return;

@@ -88,9 +88,8 @@ Task<Result<ListPage>> list_page(Host& host, Call call, std::string start,
   if (response.status == 404 && place.page > 1 && !place.restarted && !place.synthesised) {
     PageCursor again = PageCursor::first(start);
     again.restarted = true;
-    ListPage empty;
-    empty.next = again.print();
-    co_return empty;
+    page.next = again.print();
+    co_return page;
   }
   if (response.status != 200) {
     Error error = http_error(response, host.time().wall());

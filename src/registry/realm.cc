@@ -47,15 +47,15 @@ constexpr std::array<std::string_view, 22> kSharedSuffixes = {"co.uk",
                                                               "fly.dev",
                                                               "workers.dev"};
 
-std::string_view without_brackets(std::string_view host) {
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+std::string_view bare(std::string_view host) {
+  host = without_brackets(host);
   if (host.ends_with('.')) host.remove_suffix(1);
   return host;
 }
 
 // The part of a name that somebody registered; the name itself when it is an address.
 std::string_view registrable(std::string_view host) {
-  host = without_brackets(host);
+  host = bare(host);
   if (transport::kind_of_literal(host)) return host;
   std::size_t labels = 2;
   for (const std::string_view suffix : kSharedSuffixes) {
@@ -96,7 +96,7 @@ std::string how_to_trust(const transport::Url& realm, const RealmPolicy& policy)
 }  // namespace
 
 bool is_loopback_host(std::string_view host) {
-  host = without_brackets(host);
+  host = bare(host);
   if (iequals(host, "localhost") || host == "::1" || to_lower(host).ends_with(".localhost")) {
     return true;
   }

@@ -134,8 +134,7 @@ Task<Result<Referrers>> Repository::referrers_by_tag(const oci::Digest& subject)
   if (!worth) co_return out;
   Result<oci::Manifest> index = co_await manifest(oci::ManifestName::by_tag(tag));
   if (!index) {
-    const Errc code = index.error().code;
-    if (code == Errc::kNotFound || code == Errc::kRepositoryUnknown) co_return out;
+    if (index.error().absent()) co_return out;
     co_return std::unexpected(std::move(index).error());
   }
   // A copied signature may sit under such a tag: not a list, and not to be overwritten.
@@ -152,11 +151,10 @@ Task<Result<bool>> Repository::tag_may_exist(std::string tag) {
     // One list for all subjects, where it fits on one page; else each tag is asked for.
     auto page = co_await tags(std::nullopt);
     if (!page) {
-      const Errc code = page.error().code;
-      if (code == Errc::kCancelled || page.error().retryable) {
+      if (page.error().code == Errc::kCancelled || page.error().retryable) {
         co_return std::unexpected(std::move(page).error());
       }
-      if (code == Errc::kNotFound || code == Errc::kRepositoryUnknown) co_return false;
+      if (page.error().absent()) co_return false;
     }
     DigestTags found{.tags = {}, .complete = page && !page->next && !page->cut, .read_at = now};
     if (found.complete) {

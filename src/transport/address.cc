@@ -8,6 +8,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/text.h"
+
 namespace transship::transport {
 
 namespace {
@@ -90,7 +92,7 @@ AddressKind kind_of(const sockaddr& address) {
 }
 
 std::optional<AddressKind> kind_of_literal(std::string_view host) {
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  host = without_brackets(host);
   const std::string text(host.substr(0, host.find('%')));
   std::array<std::uint8_t, 16> bytes{};
   if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) return kind_of_ipv6(bytes);

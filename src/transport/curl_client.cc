@@ -129,7 +129,9 @@ class Client final : public CurlClient {
     const std::size_t shard = shard_of(hops.request);
     const auto begun = Clock::now();
     TransferEnd end = co_await exchange(shard, std::move(spec));
-    if (log_enabled(LogLevel::kDebug)) log_debug("{}", told(hops, end, Clock::now() - begun));
+    if (log_enabled(LogLevel::kDebug)) {
+      log_line(LogLevel::kDebug, told(hops, end, Clock::now() - begun));
+    }
     account(host, http2, end);
     // One public host on the way makes the whole way public.
     if (!hops.origin) {

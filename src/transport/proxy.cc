@@ -23,11 +23,6 @@ std::string either(const char* lower, const char* upper) {
   return value.empty() ? variable(upper) : value;
 }
 
-std::string_view without_brackets(std::string_view host) {
-  if (host.starts_with('[') && host.ends_with(']')) return host.substr(1, host.size() - 2);
-  return host;
-}
-
 // An address as bytes, 4 or 16; empty for a name.
 std::vector<std::uint8_t> address_bytes(std::string_view host) {
   const std::string text(without_brackets(host));

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/task_group.h"
+#include "base/text.h"
 
 namespace transship::transport {
 namespace asio = boost::asio;
@@ -25,8 +26,7 @@ constexpr std::size_t kStatusLine = std::string_view("HTTP/1.1 200").size();
 constexpr std::string_view kGreeting("\x16\x03\x01\x00\x04\x01\x00\x00\x00\r\n\r\n", 13);
 
 tcp::endpoint endpoint_of(const Url& url) {
-  std::string host = url.host;
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  const std::string host(without_brackets(url.host));
   boost::system::error_code failed;
   auto address = asio::ip::make_address(host, failed);
   // Names of this machine: "localhost" and what ends in it (RFC 6761).
