@@ -38,6 +38,12 @@ ALLOWED = {
     ),
 }
 
+# Sub-folders in their order: each includes itself, those before it, and what stands in the folder.
+PARTS = {
+    "engine": ("pipe", "ranges", "transfer", "graph", "copy", "sync", "compare"),
+    "transport": ("curl",),
+}
+
 # Libraries that stay behind one folder's edge: no header of ours may show them.
 HIDDEN_IN_HEADERS = ("curl/", "sqlite3.h", "toml++/", "nats/")
 
@@ -48,8 +54,15 @@ DECLARED_IN_HEADERS = "boost/json/fwd.hpp"
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
-def problem(folder, is_header, bracket, target):
-    """Why this include is not allowed; None when it is."""
+def rank(folder, below):
+    """Where `below`, a path under `folder`, stands among its parts: 0 in the folder itself."""
+    part = below.split("/", 1)[0] if "/" in below else ""
+    return ("", *PARTS[folder], part).index(part)
+
+
+def problem(folder, below, bracket, target):
+    """Why `folder`/`below` may not include this; None when it may."""
+    is_header = below.endswith(".h")
     if bracket == "<":
         if target in UMBRELLAS:
             return f"<{target}> is all of a library: include what is used"
@@ -62,19 +75,23 @@ def problem(folder, is_header, bracket, target):
     if "/" not in target or other not in ALLOWED:
         return f'"{target}" is not written from the root of src/'
     folders, headers = ALLOWED[folder]
+    if other == folder and folder in PARTS:
+        if rank(folder, target.split("/", 1)[1]) > rank(folder, below):
+            return f"{folder}/{below.rpartition('/')[0]} may not include {target}"
+        return None
     if other == folder or other in folders or target in headers:
         return None
     return f"{folder} may not include {target}"
 
 
-def check_file(path, folder):
+def check_file(path, folder, below):
     """Yields (line number, reason) of each include of `path` that is not allowed."""
     text = path.read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         match = INCLUDE.match(line)
         if not match:
             continue
-        reason = problem(folder, path.suffix == ".h", match[1], match[2])
+        reason = problem(folder, below, match[1], match[2])
         if reason:
             yield number, reason
 
@@ -87,8 +104,14 @@ def check_tree(root):
             out.append(f"{directory}: a folder that the include graph does not know")
             continue
         for path in sorted(directory.rglob("*")):
-            if path.suffix in (".h", ".cc"):
-                out += [f"{path}:{n}: {why}" for n, why in check_file(path, directory.name)]
+            if path.suffix not in (".h", ".cc"):
+                continue
+            below = path.relative_to(directory).as_posix()
+            parts = PARTS.get(directory.name)
+            if parts and "/" in below and below.split("/", 1)[0] not in parts:
+                out.append(f"{path}: a part of {directory.name} that the order does not know")
+                continue
+            out += [f"{path}:{n}: {why}" for n, why in check_file(path, directory.name, below)]
     return out
 
 

@@ -56,6 +56,19 @@ class Layers(unittest.TestCase):
         ]:
             self.assert_refused(folder, include)
 
+    def test_the_order_of_parts(self):
+        include = '#include "engine/{}"\n'.format
+        for file, target, refused in [
+            ("engine/sync/a.cc", "copy/b.h", 0),
+            ("engine/copy/a.cc", "copy/b.h", 0),
+            ("engine/pipe/a.cc", "retry.h", 0),
+            ("engine/copy/a.cc", "sync/b.h", 1),
+            ("engine/pipe/a.cc", "transfer/b.h", 1),
+            ("engine/a.cc", "pipe/b.h", 1),
+            ("engine/misc/a.cc", "retry.h", 1),
+        ]:
+            self.assertEqual(len(self.problems({file: include(target)})), refused, file)
+
     def test_spelling_does_not_hide_an_include(self):
         self.assertEqual(len(self.problems({"oci/a.h": '  #  include "transport/http.h"\n'})), 1)
         self.assertEqual(len(self.problems({"oci/deep/a.h": '#include "cli/x.h"\n'})), 1)

@@ -1,5 +1,5 @@
 // A registry of made-up content as a program: prints its address and serves until it is ended.
-#include "support/made_registry.h"
+#include "support/stores/made_registry.h"
 
 #include <cstdio>
 #include <cstring>

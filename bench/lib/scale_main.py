@@ -15,7 +15,7 @@ TAGS = 100  # of each repository
 
 
 class Made(servers.Server):
-    """A registry of made-up content: tests/support/made_registry.h."""
+    """A registry of made-up content: tests/support/stores/made_registry.h."""
 
     def __init__(self, directory, repositories, *more, tags=TAGS):
         directory = pathlib.Path(directory)

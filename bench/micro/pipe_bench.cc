@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/pipe.h"
+#include "engine/pipe/pipe.h"
 
 // What the pipe costs per byte: bytes written in pieces as curl gives them, hashed, and read by one
 // or more targets, all in one thread; beside what cannot be saved: the copies and the hash alone.

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "engine/presence.h"
+#include "engine/graph/presence.h"
 
 // The table of what is where, keyed by digest: what a blob costs it, from claim to arrival, while
 // it holds so many others.

@@ -6,7 +6,7 @@
 
 #include "base/worker_pool.h"
 #include "config/config.h"
-#include "registry/credentials.h"
+#include "registry/auth/credentials.h"
 
 namespace transship::cli {
 

@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "cli/arguments.h"
-#include "cli/commands.h"
+#include "cli/commands/commands.h"
 #include "cli/descriptors.h"
 #include "cli/exit_codes.h"
 #include "cli/program.h"

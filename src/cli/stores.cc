@@ -7,11 +7,11 @@
 
 #include "base/by_host.h"
 #include "base/text.h"
+#include "cli/commands/named_file.h"
 #include "cli/configured_credentials.h"
 #include "cli/descriptors.h"
-#include "cli/named_file.h"
 #include "storage/oci_layout.h"
-#include "transport/curl_client.h"
+#include "transport/curl/curl_client.h"
 
 namespace transship::cli {
 

@@ -6,7 +6,7 @@
 
 #include "cli/stores.h"
 #include "config/config.h"
-#include "engine/sync.h"
+#include "engine/sync/sync.h"
 
 namespace transship::cli {
 

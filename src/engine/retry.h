@@ -10,6 +10,9 @@
 
 namespace transship::engine {
 
+/// As much progress lets attempts count from the start again.
+inline constexpr std::uint64_t kProgressBytes = 1ULL << 20U;
+
 /// Repeats single-attempt steps: exponential back-off with full jitter, Retry-After as a minimum, a
 /// deadline per item, only errors that say they are retryable (protocol.md 6.2).
 class Retry {

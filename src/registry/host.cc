@@ -5,10 +5,10 @@
 #include "base/by_host.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "registry/body_filters.h"
+#include "registry/blobs/body_filters.h"
 #include "registry/error_body.h"
 #include "registry/registry.h"
-#include "transport/curl_client.h"
+#include "transport/curl/curl_client.h"
 
 namespace transship::registry {
 

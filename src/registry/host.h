@@ -9,8 +9,8 @@
 
 #include "base/event.h"
 #include "oci/store.h"
-#include "registry/authenticator.h"
-#include "registry/hub_login.h"
+#include "registry/auth/authenticator.h"
+#include "registry/auth/hub_login.h"
 #include "registry/profile.h"
 #include "transport/http.h"
 

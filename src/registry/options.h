@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "registry/credentials.h"
+#include "registry/auth/credentials.h"
 
 namespace transship::registry {
 

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/text.h"
-#include "registry/challenge.h"
+#include "registry/auth/challenge.h"
 #include "registry/options.h"
 
 namespace transship::registry {

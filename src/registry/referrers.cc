@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "registry/error_body.h"
-#include "registry/lists.h"
+#include "registry/lists/lists.h"
 #include "registry/repository.h"
 
 namespace transship::registry {

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "oci/store.h"
-#include "registry/credentials.h"
+#include "registry/auth/credentials.h"
 #include "registry/options.h"
 #include "transport/http.h"
 

@@ -9,9 +9,9 @@
 #include "base/event.h"
 #include "oci/store.h"
 #include "registry/host.h"
-#include "registry/link.h"
+#include "registry/lists/link.h"
+#include "registry/lists/tag_listing.h"
 #include "registry/registry.h"
-#include "registry/tag_listing.h"
 
 namespace transship::registry {
 

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
+#include "server/http/reply.h"
 #include "server/options.h"
-#include "server/reply.h"
 
 namespace transship::server {
 

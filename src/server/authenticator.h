@@ -10,7 +10,7 @@
 
 #include "base/event.h"
 #include "base/worker_pool.h"
-#include "server/request.h"
+#include "server/http/request.h"
 
 namespace transship::server {
 

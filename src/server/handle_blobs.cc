@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "server/byte_range.h"
 #include "server/handlers.h"
+#include "server/http/byte_range.h"
 
 namespace transship::server {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "server/handlers.h"
-#include "server/listed_manifest.h"
+#include "server/tree/listed_manifest.h"
 
 namespace transship::server {
 

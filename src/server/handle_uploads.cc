@@ -5,7 +5,7 @@
 #include "base/event.h"
 #include "base/text.h"
 #include "server/handlers.h"
-#include "server/upload_writer.h"
+#include "server/tree/upload_writer.h"
 
 namespace transship::server {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "server/http/reply.h"
+#include "server/http/request_body.h"
 #include "server/options.h"
-#include "server/reply.h"
-#include "server/repository_store.h"
-#include "server/request_body.h"
-#include "server/upload_sessions.h"
+#include "server/tree/repository_store.h"
+#include "server/tree/upload_sessions.h"
 #include "storage/file_io.h"
 
 namespace transship::server {

@@ -18,7 +18,7 @@
 #include "base/task_group.h"
 #include "server/access_log.h"
 #include "server/api.h"
-#include "server/connection.h"
+#include "server/http/connection.h"
 
 namespace transship::server {
 namespace asio = boost::asio;

@@ -7,7 +7,7 @@
 
 #include "base/task_group.h"
 #include "base/worker_pool.h"
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::cli {
 namespace {

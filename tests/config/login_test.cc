@@ -11,7 +11,7 @@
 #include "config/child_process.h"
 #include "config/credential_helper.h"
 #include "config/docker_credentials.h"
-#include "support/fake_clock.h"
+#include "support/engine/fake_clock.h"
 
 namespace transship::config {
 namespace {

@@ -2,8 +2,8 @@
 #include "base/task_group.h"
 #include "contract/store_contract.h"
 #include "oci/digest.h"
-#include "support/bodies.h"
-#include "support/test_content.h"
+#include "support/engine/bodies.h"
+#include "support/stores/test_content.h"
 
 // Blobs and uploads, for every store.
 

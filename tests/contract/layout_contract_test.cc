@@ -1,7 +1,7 @@
 #include "base/worker_pool.h"
 #include "contract/store_contract.h"
 #include "storage/oci_layout.h"
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::contract {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "contract/store_contract.h"
 #include "oci/digest.h"
-#include "support/test_content.h"
+#include "support/stores/test_content.h"
 
 // Manifests, tags and referrers, for every store.
 

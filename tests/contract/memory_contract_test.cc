@@ -1,5 +1,5 @@
 #include "contract/store_contract.h"
-#include "support/memory_store.h"
+#include "support/stores/memory_store.h"
 
 namespace transship::contract {
 namespace {

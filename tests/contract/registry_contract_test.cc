@@ -3,9 +3,9 @@
 #include "contract/store_contract.h"
 #include "registry/registry.h"
 #include "server/server_thread.h"
-#include "support/registries.h"
-#include "support/temp_dir.h"
-#include "transport/curl_client.h"
+#include "support/process/registries.h"
+#include "support/process/temp_dir.h"
+#include "transport/curl/curl_client.h"
 
 // The registry client, over loopback: against our own server, and against docker's two.
 

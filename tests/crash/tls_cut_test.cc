@@ -5,8 +5,8 @@
 #include <random>
 
 #include "crash/world.h"
-#include "support/certificates.h"
-#include "support/nginx.h"
+#include "support/http/certificates.h"
+#include "support/http/nginx.h"
 
 namespace transship::crash {
 namespace {

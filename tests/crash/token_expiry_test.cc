@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "crash/world.h"
-#include "support/token_issuer.h"
+#include "support/http/token_issuer.h"
 
 namespace transship::crash {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "e2e/worlds.h"
-#include "support/counting_proxy.h"
+#include "support/http/counting_proxy.h"
 
 namespace transship::crash {
 

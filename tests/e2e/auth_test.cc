@@ -6,7 +6,7 @@
 
 #include "e2e/bad_registry.h"
 #include "e2e/worlds.h"
-#include "support/token_issuer.h"
+#include "support/http/token_issuer.h"
 
 namespace transship::e2e {
 namespace {

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "support/raw_server.h"
-#include "support/test_content.h"
+#include "support/http/raw_server.h"
+#include "support/stores/test_content.h"
 
 namespace transship::e2e {
 

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "support/port.h"
-#include "support/process.h"
-#include "support/raw_http.h"
-#include "support/registries.h"
-#include "support/temp_dir.h"
-#include "support/test_content.h"
+#include "support/http/port.h"
+#include "support/http/raw_http.h"
+#include "support/process/process.h"
+#include "support/process/registries.h"
+#include "support/process/temp_dir.h"
+#include "support/stores/test_content.h"
 
 namespace transship::e2e {
 

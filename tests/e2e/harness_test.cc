@@ -1,7 +1,7 @@
 // What the fixtures themselves promise.
 #include "e2e/harness.h"
 
-#include "support/token_issuer.h"
+#include "support/http/token_issuer.h"
 
 namespace transship::e2e {
 namespace {

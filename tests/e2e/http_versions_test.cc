@@ -4,8 +4,8 @@
 #include <set>
 
 #include "e2e/worlds.h"
-#include "support/certificates.h"
-#include "support/nginx.h"
+#include "support/http/certificates.h"
+#include "support/http/nginx.h"
 
 namespace transship::e2e {
 namespace {

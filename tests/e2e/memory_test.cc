@@ -10,7 +10,7 @@
 #include "e2e/harness.h"
 #include "e2e/resident_peak.h"
 #include "oci/hasher.h"
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
 
 namespace transship::e2e {
 namespace {

@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "e2e/harness.h"
-#include "support/made_registry.h"
+#include "support/stores/made_registry.h"
 
 namespace transship::e2e {
 namespace {

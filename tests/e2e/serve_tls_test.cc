@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "e2e/harness.h"
-#include "support/certificates.h"
+#include "support/http/certificates.h"
 
 namespace transship::e2e {
 namespace {

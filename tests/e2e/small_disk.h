@@ -8,8 +8,8 @@
 #include <functional>
 #include <string>
 
-#include "support/child.h"
-#include "support/temp_dir.h"
+#include "support/process/child.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::e2e {
 

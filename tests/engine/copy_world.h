@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/copy.h"
-#include "support/fake_clock.h"
-#include "support/memory_store.h"
+#include "engine/copy/copy.h"
+#include "support/engine/fake_clock.h"
+#include "support/stores/memory_store.h"
 
 // What the tests of the walk share: a source and targets in memory, content made by hand, a copy
 // on virtual time, and an observer that checks invariant 2 after every call that a target answers.

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "engine/sync.h"
+#include "engine/sync/sync.h"
 #include "scheduler/gate.h"
-#include "support/fake_clock.h"
-#include "support/memory_store.h"
+#include "support/engine/fake_clock.h"
+#include "support/stores/memory_store.h"
 
 // Memory stores behind the gates of the scheduler, as the transport asks them: requests take time,
 // hold a permit to their last byte, and are refused now and then.

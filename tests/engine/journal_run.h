@@ -9,7 +9,7 @@
 #include "base/shards.h"
 #include "base/task_group.h"
 #include "storage/journal.h"
-#include "support/fake_clock.h"
+#include "support/engine/fake_clock.h"
 
 namespace transship::test {
 

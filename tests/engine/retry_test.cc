@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/task_group.h"
-#include "support/engine_world.h"
+#include "support/engine/engine_world.h"
 
 namespace transship::engine {
 namespace {

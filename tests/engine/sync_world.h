@@ -12,8 +12,8 @@
 #include "base/task_group.h"
 #include "engine/copy_world.h"
 #include "engine/journal_run.h"
-#include "engine/sync.h"
-#include "support/temp_dir.h"
+#include "engine/sync/sync.h"
+#include "support/process/temp_dir.h"
 
 // What the tests of passes share: a source and targets in memory with a catalog, and a journal on
 // disk.

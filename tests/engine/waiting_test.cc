@@ -6,8 +6,8 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "engine/pipe.h"
-#include "support/engine_world.h"
+#include "engine/pipe/pipe.h"
+#include "support/engine/engine_world.h"
 
 namespace transship::engine {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "e2e/harness.h"
 #include "e2e/resident_peak.h"
-#include "support/fault_proxy.h"
+#include "support/http/fault_proxy.h"
 
 namespace transship::e2e {
 namespace {

@@ -1,6 +1,6 @@
 #include "base/text.h"
 #include "fuzz/entry.h"
-#include "server/byte_range.h"
+#include "server/http/byte_range.h"
 
 namespace transship::fuzz {
 namespace {

@@ -1,6 +1,6 @@
 #include "fuzz/entry.h"
-#include "registry/challenge.h"
-#include "registry/scope.h"
+#include "registry/auth/challenge.h"
+#include "registry/auth/scope.h"
 
 namespace transship::fuzz {
 namespace {

@@ -1,6 +1,6 @@
 #include "fuzz/entry.h"
 #include "registry/error_body.h"
-#include "registry/json_list.h"
+#include "registry/lists/json_list.h"
 
 namespace transship::fuzz {
 namespace {

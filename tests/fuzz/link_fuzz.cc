@@ -1,5 +1,5 @@
 #include "fuzz/entry.h"
-#include "registry/link.h"
+#include "registry/lists/link.h"
 
 namespace transship::fuzz {
 namespace {

@@ -2,7 +2,7 @@
 #include "fuzz/entry.h"
 #include "oci/glob.h"
 #include "oci/semver.h"
-#include "registry/json_list.h"
+#include "registry/lists/json_list.h"
 
 namespace transship::fuzz {
 namespace {

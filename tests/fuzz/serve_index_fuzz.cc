@@ -1,6 +1,6 @@
 #include "fuzz/entry.h"
-#include "server/repository_index.h"
-#include "server/tag_log.h"
+#include "server/tree/repository_index.h"
+#include "server/tree/tag_log.h"
 
 namespace transship::fuzz {
 namespace {

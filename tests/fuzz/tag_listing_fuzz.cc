@@ -1,7 +1,7 @@
 #include <array>
 
 #include "fuzz/entry.h"
-#include "registry/tag_listing.h"
+#include "registry/lists/tag_listing.h"
 
 namespace transship::fuzz {
 namespace {

@@ -1,6 +1,6 @@
 #include "fuzz/entry.h"
-#include "registry/rfc3339.h"
-#include "registry/token.h"
+#include "registry/auth/rfc3339.h"
+#include "registry/auth/token.h"
 
 namespace transship::fuzz {
 namespace {

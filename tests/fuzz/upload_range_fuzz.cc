@@ -1,5 +1,5 @@
 #include "fuzz/entry.h"
-#include "registry/upload_range.h"
+#include "registry/blobs/upload_range.h"
 
 namespace transship::fuzz {
 namespace {

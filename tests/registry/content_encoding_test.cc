@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "gzip.h"
 #include "oci/hasher.h"
-#include "rig.h"
-#include "support/scripted_http.h"
+#include "registry/gzip.h"
+#include "registry/rig.h"
+#include "support/http/scripted_http.h"
 
 namespace transship::registry {
 namespace {

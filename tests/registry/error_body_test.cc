@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "support/scripted_http.h"
+#include "support/http/scripted_http.h"
 
 namespace transship::registry {
 namespace {

@@ -1,7 +1,7 @@
 #include "base/shards.h"
-#include "rig.h"
-#include "support/registries.h"
-#include "transport/curl_client.h"
+#include "registry/rig.h"
+#include "support/process/registries.h"
+#include "transport/curl/curl_client.h"
 
 namespace transship::registry {
 namespace {

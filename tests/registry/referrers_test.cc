@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "rig.h"
+#include "registry/rig.h"
 
 namespace transship::registry {
 namespace {

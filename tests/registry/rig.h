@@ -11,8 +11,8 @@
 #include "base/task_group.h"
 #include "registry/profile.h"
 #include "registry/registry.h"
-#include "support/fake_clock.h"
-#include "support/scripted_http.h"
+#include "support/engine/fake_clock.h"
+#include "support/http/scripted_http.h"
 
 namespace transship::registry {
 

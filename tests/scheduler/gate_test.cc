@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/task_group.h"
-#include "support/fake_clock.h"
+#include "support/engine/fake_clock.h"
 
 namespace transship::scheduler {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "base/task_group.h"
 #include "scheduler/gate.h"
-#include "support/fake_clock.h"
-#include "support/limiter.h"
+#include "support/engine/fake_clock.h"
+#include "support/http/limiter.h"
 
 // A registry on virtual time that admits so many requests a second, and clients that send it as
 // many as their gates let them.

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "base/text.h"
-#include "fixture.h"
+#include "server/fixture.h"
 
 namespace transship::server {
 namespace {

@@ -1,5 +1,5 @@
-#include "fixture.h"
-#include "peers.h"
+#include "server/fixture.h"
+#include "server/peers.h"
 
 namespace transship::server {
 namespace {

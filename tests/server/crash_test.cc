@@ -7,8 +7,8 @@
 #include <fstream>
 #include <thread>
 
-#include "fixture.h"
 #include "oci/hasher.h"
+#include "server/fixture.h"
 
 namespace transship::server {
 namespace {

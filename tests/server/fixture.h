@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "oci/digest.h"
-#include "raw_client.h"
+#include "server/raw_client.h"
 #include "server/server_thread.h"
 
 namespace transship::server {

@@ -1,6 +1,6 @@
 #include <fstream>
 
-#include "fixture.h"
+#include "server/fixture.h"
 
 namespace transship::server {
 namespace {

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "server/fixture.h"
 
 namespace transship::server {
 namespace {

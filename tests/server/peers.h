@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "support/process.h"
+#include "support/process/process.h"
 
 namespace transship::server {
 

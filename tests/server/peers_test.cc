@@ -1,6 +1,6 @@
-#include "peers.h"
+#include "server/peers.h"
 
-#include "fixture.h"
+#include "server/fixture.h"
 
 namespace transship::server {
 namespace {

@@ -3,9 +3,9 @@
 #include <fstream>
 
 #include "base/text.h"
-#include "fixture.h"
 #include "oci/names.h"
-#include "server/request.h"
+#include "server/fixture.h"
+#include "server/http/request.h"
 
 namespace transship::server {
 namespace {

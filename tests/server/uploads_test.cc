@@ -3,9 +3,9 @@
 
 #include "base/task_group.h"
 #include "base/worker_pool.h"
-#include "fixture.h"
-#include "server/upload_sessions.h"
-#include "support/temp_dir.h"
+#include "server/fixture.h"
+#include "server/tree/upload_sessions.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::server {
 namespace {

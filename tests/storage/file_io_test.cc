@@ -11,8 +11,8 @@
 
 #include "base/event.h"
 #include "base/task_group.h"
-#include "support/temp_dir.h"
-#include "support/test_content.h"
+#include "support/process/temp_dir.h"
+#include "support/stores/test_content.h"
 
 // One suite for both backends.
 

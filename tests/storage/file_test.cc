@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::storage {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/task_group.h"
 #include "oci/hash_state_text.h"
 #include "storage/sqlite.h"
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::storage {
 namespace {

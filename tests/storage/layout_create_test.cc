@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "storage/layout_files.h"
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::storage {
 namespace {

@@ -3,9 +3,9 @@
 
 #include "base/task_group.h"
 #include "storage/oci_layout.h"
-#include "support/bodies.h"
-#include "support/engine_world.h"
-#include "support/temp_dir.h"
+#include "support/engine/bodies.h"
+#include "support/engine/engine_world.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::storage {
 namespace {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/task_group.h"
-#include "support/temp_dir.h"
+#include "support/process/temp_dir.h"
 
 namespace transship::storage {
 namespace {

@@ -10,10 +10,10 @@
 #include "base/task_group.h"
 #include "oci/digest.h"
 #include "server/server_thread.h"
-#include "support/bodies.h"
-#include "support/process.h"
-#include "support/temp_dir.h"
-#include "support/test_content.h"
+#include "support/engine/bodies.h"
+#include "support/process/process.h"
+#include "support/process/temp_dir.h"
+#include "support/stores/test_content.h"
 
 namespace transship::storage {
 namespace {

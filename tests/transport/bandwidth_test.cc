@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "support/bodies.h"
-#include "support/raw_server.h"
+#include "support/engine/bodies.h"
+#include "support/http/raw_server.h"
+#include "transport/curl/pacer.h"
 #include "transport/harness.h"
-#include "transport/pacer.h"
 
 namespace transship::transport::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <future>
 
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {

@@ -11,10 +11,10 @@
 #include <cstdlib>
 #include <future>
 
-#include "support/own_network.h"
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
+#include "support/process/own_network.h"
+#include "transport/curl/send_buffer.h"
 #include "transport/harness.h"
-#include "transport/send_buffer.h"
 
 namespace transship::transport::test {
 namespace {

@@ -1,11 +1,11 @@
-#include "transport/curl_client.h"
+#include "transport/curl/curl_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
 
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {

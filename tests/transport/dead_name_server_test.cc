@@ -1,7 +1,7 @@
 // A name server that never answers: cancelling must not wait for the resolver's thread.
 #include <gtest/gtest.h>
 
-#include "support/own_network.h"
+#include "support/process/own_network.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {

@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/task_group.h"
-#include "transport/curl_client.h"
-#include "transport/host_rules.h"
+#include "transport/curl/curl_client.h"
+#include "transport/curl/host_rules.h"
 
 namespace transship::transport::test {
 

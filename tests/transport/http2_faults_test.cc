@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/certificates.h"
-#include "support/h2_server.h"
-#include "support/temp_dir.h"
+#include "support/http/certificates.h"
+#include "support/http/h2_server.h"
+#include "support/process/temp_dir.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {

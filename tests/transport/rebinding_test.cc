@@ -2,8 +2,8 @@
 // counts is the address that is connected to.
 #include <gtest/gtest.h>
 
-#include "support/own_network.h"
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
+#include "support/process/own_network.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {

@@ -4,7 +4,7 @@
 
 #include <mutex>
 
-#include "support/raw_server.h"
+#include "support/http/raw_server.h"
 #include "transport/harness.h"
 #include "transport/redirect.h"
 

@@ -7,13 +7,13 @@
 #include <fstream>
 
 #include "transport/address.h"
-#include "transport/deadlines.h"
-#include "transport/host_rules.h"
+#include "transport/curl/deadlines.h"
+#include "transport/curl/host_rules.h"
+#include "transport/curl/send_buffer.h"
 #include "transport/http.h"
 #include "transport/proxy.h"
 #include "transport/redirect.h"
 #include "transport/retry_after.h"
-#include "transport/send_buffer.h"
 
 namespace transship::transport {
 namespace {

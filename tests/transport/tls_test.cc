@@ -6,9 +6,9 @@
 #include <set>
 #include <sstream>
 
-#include "support/certificates.h"
-#include "support/nginx.h"
-#include "support/raw_server.h"
+#include "support/http/certificates.h"
+#include "support/http/nginx.h"
+#include "support/http/raw_server.h"
 #include "transport/harness.h"
 
 namespace transship::transport::test {
