@@ -26,7 +26,12 @@ class KillResume : public ::testing::Test {
     std::printf("TRANSSHIP_SEED=%llu\n", static_cast<unsigned long long>(seed()));
   }
 
-  /// The bytes that a target got, and that the source gave, over those of the layers.
+  /// The bytes that each target got, and that the source gave, over those of the layers.
+  void expect_at_most(double factor, const Fleet& fleet) {
+    for (const auto& target : fleet.targets) {
+      expect_at_most(factor, target->proxy().up(), read_->down());
+    }
+  }
   void expect_at_most(double factor, std::uint64_t sent, std::uint64_t read) {
     const double up = static_cast<double>(sent) / static_cast<double>(kAll);
     const double down = static_cast<double>(read) / static_cast<double>(kAll);
@@ -37,25 +42,29 @@ class KillResume : public ::testing::Test {
 
   /// Of several kills the one with this index: one alone between 30 and 70 % of all bytes, more of
   /// them spread evenly, so that each meets blobs in flight. `sent`: by the runs before.
-  Kill nth_kill(std::size_t index, std::size_t kills, std::uint64_t sent) {
+  Kill nth_kill(std::size_t index, std::size_t kills, const Fleet& fleet) {
     const std::uint64_t percent =
         kills == 1 ? 30 + random_() % 41 : 100 * (index + 1) / (kills + 1) - 5 + random_() % 11;
-    const std::uint64_t at = kAll * percent / 100;
+    const std::uint64_t at = fleet.targets.size() * kAll * percent / 100, sent = fleet.sent();
     return {"", at > sent ? at - sent : kMiB};
   }
 
-  /// Copies to `target` through a number of kills; all that matters is there afterwards.
-  void copy_through(std::size_t kills, Target& target) {
-    const std::vector<std::string> argv = {"copy", read_->host() + "/app:1.0",
-                                           target.proxy().host() + "/app:1.0", "--quiet"};
+  /// Copies to `fleet` through a number of kills; all that matters is there afterwards.
+  void copy_through(std::size_t kills, const Fleet& fleet) {
+    std::vector<std::string> argv = {"copy", "--quiet", read_->host() + "/app:1.0"};
+    for (const auto& host : fleet.hosts()) argv.push_back(host + "/app:1.0");
     for (std::size_t i = 0; i < kills; ++i) {
-      const ProgramEnd run = run_program(argv, target, nth_kill(i, kills, target.proxy().up()));
+      const ProgramEnd run = run_program(argv, fleet, nth_kill(i, kills, fleet));
       ASSERT_TRUE(run.killed) << run.code << run.errors;
-      EXPECT_FALSE(test::has_tag(target.registry().http(), "app", "1.0"));
+      for (const auto& target : fleet.targets) {
+        EXPECT_FALSE(test::has_tag(target->registry().http(), "app", "1.0"));
+      }
     }
-    const ProgramEnd last = run_program(argv, target, std::nullopt);
+    const ProgramEnd last = run_program(argv, fleet, std::nullopt);
     ASSERT_EQ(last.code, 0) << last.errors;
-    EXPECT_EQ(test::differences(target.registry().http(), "app", image_), "");
+    for (const auto& target : fleet.targets) {
+      EXPECT_EQ(test::differences(target->registry().http(), "app", image_), "");
+    }
   }
 
   const TestContent image_ = test::make_image({.layers = kLayers, .layer_bytes = kLayer});
@@ -65,28 +74,35 @@ class KillResume : public ::testing::Test {
 };
 
 TEST_F(KillResume, OneKillRepeatsAQuarterAtMost) {
-  Target target(Kind::kDistribution3);
-  copy_through(1, target);
-  expect_at_most(1.25, target.proxy().up(), read_->down());
+  const Fleet fleet({Kind::kDistribution3});
+  copy_through(1, fleet);
+  expect_at_most(1.25, fleet);
 }
 
 TEST_F(KillResume, FourKillsRepeatOneCopyAtMost) {
-  Target target(Kind::kDistribution3);
-  copy_through(4, target);
-  expect_at_most(2.0, target.proxy().up(), read_->down());
+  const Fleet fleet({Kind::kDistribution3});
+  copy_through(4, fleet);
+  expect_at_most(2.0, fleet);
+}
+
+// One reading serves both from where both can go on: the source gives no more than to one alone.
+TEST_F(KillResume, TwoTargetsRepeatNoMoreThanOne) {
+  const Fleet fleet({Kind::kDistribution3, Kind::kServe});
+  copy_through(1, fleet);
+  expect_at_most(1.25, fleet);
 }
 
 TEST_F(KillResume, ServeKeepsSessionsToo) {
-  Target target(Kind::kServe);
-  copy_through(1, target);
-  expect_at_most(1.25, target.proxy().up(), read_->down());
+  const Fleet fleet({Kind::kServe});
+  copy_through(1, fleet);
+  expect_at_most(1.25, fleet);
 }
 
 TEST_F(KillResume, ARegistryWithoutSessionsLosesTheBlobsInFlightAndNoMore) {
   if (!e2e::available(Kind::kDocker28)) GTEST_SKIP() << "no docker-registry";
-  Target target(Kind::kDocker28);
-  copy_through(1, target);
-  expect_at_most(2.0, target.proxy().up(), read_->down());
+  const Fleet fleet({Kind::kDocker28});
+  copy_through(1, fleet);
+  expect_at_most(2.0, fleet);
 }
 
 TEST_F(KillResume, ALayoutGoesOnFromItsPartialFiles) {

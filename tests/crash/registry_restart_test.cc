@@ -31,7 +31,7 @@ class RegistryRestart : public ::testing::TestWithParam<Kind> {
     const CountingProxy to(target.port());
     Observer observer(target, source_->artifacts, GetParam());
     std::vector<std::string> argv = {e2e::program()};
-    std::ranges::move(source_->sync_to(to.host()), std::back_inserter(argv));
+    std::ranges::move(source_->sync_to({to.host()}), std::back_inserter(argv));
     const auto began = std::chrono::steady_clock::now();
     Process sync({.argv = argv,
                   .environment = home_.environment(),

@@ -26,7 +26,7 @@ class ServeCrash : public ::testing::Test {
 
   Process sync_to(const RealRegistry& target, const TempDir& output) const {
     std::vector<std::string> argv = {e2e::program()};
-    std::ranges::move(source_->sync_to(target.host()), std::back_inserter(argv));
+    std::ranges::move(source_->sync_to({target.host()}), std::back_inserter(argv));
     return Process({.argv = std::move(argv),
                     .environment = home_.environment(),
                     .output = output / "out",

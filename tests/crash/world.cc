@@ -91,11 +91,27 @@ std::string Source::differences(const RealRegistry& target) const {
   return out;
 }
 
-std::vector<std::string> Source::sync_to(const std::string& target) const {
+std::vector<std::string> Source::sync_to(const std::vector<std::string>& targets) const {
   const std::string file = files.write(
       "jobs.toml", fmt::format("[[job]]\nname = \"fleet\"\nsource = \"{}\"\ntargets = [\"{}\"]\n",
-                               registry.host(), target));
+                               registry.host(), fmt::join(targets, "\", \"")));
   return {"sync", "-c", file, "--quiet"};
+}
+
+Fleet::Fleet(const std::vector<Kind>& kinds) {
+  for (const Kind kind : kinds) targets.push_back(std::make_unique<Target>(kind));
+}
+
+std::vector<std::string> Fleet::hosts() const {
+  std::vector<std::string> out;
+  for (const auto& target : targets) out.push_back(target->proxy().host());
+  return out;
+}
+
+std::uint64_t Fleet::sent() const {
+  std::uint64_t sum = 0;
+  for (const auto& target : targets) sum += target->proxy().up();
+  return sum;
 }
 
 void kill_and_restart(RealRegistry& registry) {
@@ -148,14 +164,13 @@ std::string Kill::to_string() const {
                        : fmt::format("{} at pass {}", point, value);
 }
 
-ProgramEnd run_program(const std::vector<std::string>& arguments, Target& target,
+ProgramEnd run_program(const std::vector<std::string>& arguments, const Fleet& fleet,
                        const std::optional<Kill>& kill, const std::string& log) {
-  const std::uint64_t before = target.proxy().up();
-  return run_until(arguments, target.home(), kill, log, [&](Process& process) {
+  const std::uint64_t before = fleet.sent();
+  return run_until(arguments, fleet.home, kill, log, [&](Process& process) {
     if (!kill || !kill->point.empty()) return;
-    test::eventually(
-        [&] { return target.proxy().up() - before >= kill->value || !process.running(); },
-        std::chrono::seconds(60));
+    test::eventually([&] { return fleet.sent() - before >= kill->value || !process.running(); },
+                     std::chrono::seconds(60));
     process.signal(SIGKILL);
   });
 }

@@ -43,8 +43,8 @@ struct Source {
   }
   /// What a target at `registry` lacks of them, or has otherwise; "" when nothing.
   std::string differences(const RealRegistry& target) const;
-  /// The arguments of a sync of all of it to `target` ("host:port").
-  std::vector<std::string> sync_to(const std::string& target) const;
+  /// The arguments of a sync of all of it to `targets` ("host:port").
+  std::vector<std::string> sync_to(const std::vector<std::string>& targets) const;
 
   DistributionRegistry registry;
   std::vector<Artifact> artifacts;
@@ -59,20 +59,32 @@ std::uint64_t unique_bytes(const std::vector<Artifact>& artifacts);
 /// Digest and size of each blob larger than a chunk.
 std::map<std::string, std::uint64_t> large_blobs(const std::vector<Artifact>& artifacts);
 
-/// A registry that things are killed against, with a counting proxy before it, and the state that
-/// runs keep between them.
+/// A registry that things are killed against, with a counting proxy before it.
 class Target {
  public:
-  explicit Target(Kind kind) : registry_(e2e::start(kind)), proxy_(registry_->port()) {}
+  explicit Target(Kind kind)
+      : kind_(kind), registry_(e2e::start(kind)), proxy_(registry_->port()) {}
 
+  Kind kind() const { return kind_; }
   RealRegistry& registry() { return *registry_; }
   const CountingProxy& proxy() const { return proxy_; }
-  const Home& home() const { return home_; }
 
  private:
+  Kind kind_;
   std::unique_ptr<RealRegistry> registry_;
   CountingProxy proxy_;
-  Home home_;
+};
+
+/// The targets of one job, and the state that its runs keep between them.
+struct Fleet {
+  explicit Fleet(const std::vector<Kind>& kinds);
+  /// "host:port" of each, through its proxy.
+  std::vector<std::string> hosts() const;
+  /// Bytes sent to all of them.
+  std::uint64_t sent() const;
+
+  std::vector<std::unique_ptr<Target>> targets;
+  Home home;
 };
 
 /// Fault points and how often each was passed.
@@ -94,9 +106,9 @@ struct ProgramEnd {
   std::string errors;
 };
 
-/// Runs the program on `target` to its end, or until `kill`. `log`: where it tells at its end how
+/// Runs the program on `fleet` to its end, or until `kill`. `log`: where it tells at its end how
 /// often it passed each fault point.
-ProgramEnd run_program(const std::vector<std::string>& arguments, Target& target,
+ProgramEnd run_program(const std::vector<std::string>& arguments, const Fleet& fleet,
                        const std::optional<Kill>& kill, const std::string& log = {});
 /// The same where no target counts bytes: `kill` is a fault point.
 ProgramEnd run_program(const std::vector<std::string>& arguments, const Home& home,
