@@ -31,6 +31,8 @@ std::string printable(std::string_view remote, std::size_t max_bytes = 300);
 
 /// Valid UTF-8 throughout (RFC 3629).
 bool is_utf8(std::string_view text);
+/// With U+FFFD in place of each byte that is none.
+std::string valid_utf8(std::string_view text);
 
 /// Hides what must not be seen: userinfo in URLs, all query values but harmless ones (n, last,
 /// digest, mount, from, scope, service, artifactType), Authorization values, JWT-like tokens.

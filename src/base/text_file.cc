@@ -1,10 +1,20 @@
 #include "base/text_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <fstream>
 #include <sstream>
 
 namespace transship {
+
+Result<void> may_read(const std::filesystem::path& file, std::string_view what) {
+  std::error_code ignored;
+  int problem = ::access(file.c_str(), R_OK) == 0 ? 0 : errno;
+  if (std::filesystem::is_directory(file, ignored)) problem = EISDIR;
+  if (problem == 0) return {};
+  return std::unexpected(errno_error(problem, std::string(what) + " " + file.string()));
+}
 
 Result<std::string> read_file(const std::filesystem::path& file) {
   const std::string what = "read " + file.string();

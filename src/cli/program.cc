@@ -5,7 +5,6 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <csignal>
 #include <cstdio>
 
@@ -13,6 +12,7 @@
 #include "base/task_group.h"
 #include "base/text.h"
 #include "cli/exit_codes.h"
+#include "cli/json_line.h"
 
 namespace transship::cli {
 namespace asio = boost::asio;
@@ -74,18 +74,20 @@ int run_program(Shards& shards, bool json, std::function<Task<Result<int>>()> ma
 }
 
 void print_error(const Error& error, bool json) {
+  if (json) {
+    const std::string text = json_line({{"error",
+                                         {{"code", to_string(error.code)},
+                                          {"side", to_string(error.side)},
+                                          {"message", redact(error.message)},
+                                          {"hint", error.hint}}}});
+    std::fputs(text.c_str(), stderr);
+    return;
+  }
   // A configuration may be wrong in several lines: each is made safe by itself.
   std::string text;
   const std::string all = redact(error.describe());
   for (const auto line : split(all, '\n')) {
     text += (text.empty() ? "transship: " : "\n           ") + printable(line, 4000);
-  }
-  if (json) {
-    text = boost::json::serialize(boost::json::object{{"error",
-                                                       {{"code", to_string(error.code)},
-                                                        {"side", to_string(error.side)},
-                                                        {"message", redact(error.message)},
-                                                        {"hint", error.hint}}}});
   }
   std::fprintf(stderr, "%s\n", text.c_str());
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/text_file.h"
 #include "base/units.h"
+#include "config/named_checks.h"
 #include "config/place_checks.h"
 #include "config/toml_table.h"
 #include "oci/descriptor.h"
@@ -263,20 +264,21 @@ Config read_document(TomlTable& root) {
 
 }  // namespace
 
-Result<Config> parse_config(std::string_view text, const std::string& file_name) {
+Result<Config> parse_config(std::string_view text, const std::string& file_name, Named named) {
   Problems problems(file_name);
   TomlTable root = TomlTable::parse(text, problems);
   if (!problems.empty()) return std::unexpected(problems.error());
   Config config = read_document(root);
   config.file = file_name;
   if (config.jobs.empty() && problems.empty()) problems.add(1, 1, "", "no [[job]] in the file");
+  if (problems.empty() && named == Named::kLookedAt) check_named(root);
   if (!problems.empty()) return std::unexpected(problems.error());
   return config;
 }
 
-Result<Config> load_config(const std::filesystem::path& file) {
+Result<Config> load_config(const std::filesystem::path& file, Named named) {
   TS_TRY(const std::string text, read_file(file));
-  return parse_config(text, file.string());
+  return parse_config(text, file.string(), named);
 }
 
 std::vector<std::string> config_keys() {

@@ -78,11 +78,19 @@ struct Config {
   std::vector<JobConfig> jobs;
 };
 
+/// What registries name outside of the file: password_env, password_file, helper and tls files. A
+/// run needs those of its jobs alone, so only who asks for it is told of them all.
+enum class Named : std::uint8_t {
+  kAsWritten,
+  kLookedAt  ///< What is not there is a problem of its key.
+};
+
 /// Reads and checks a whole configuration. An error names file, line, column and key, and the
 /// nearest right key for an unknown one; all errors of a file are found, not the first alone.
 /// "${NAME}" in a string is the environment variable NAME; an unset one is an error.
-Result<Config> load_config(const std::filesystem::path& file);
-Result<Config> parse_config(std::string_view text, const std::string& file_name);
+Result<Config> load_config(const std::filesystem::path& file, Named named = Named::kAsWritten);
+Result<Config> parse_config(std::string_view text, const std::string& file_name,
+                            Named named = Named::kAsWritten);
 
 /// Every key that the reader asks for, as docs/configuration.md lists them ("job.tags.latest").
 std::vector<std::string> config_keys();

@@ -43,7 +43,7 @@ Task<Result<void>> Registry::ping() {
   co_return std::unexpected(host_->error(*response, action).with_hint("no registry answers there"));
 }
 
-Task<Result<void>> Registry::check_login() {
+Task<Result<bool>> Registry::check_login() {
   const std::string action = "log in to " + host();
   TS_CO_TRY(const auto who, co_await host_->credentials().lookup(host(), ""));
   if (!who || who->empty()) {
@@ -51,17 +51,18 @@ Task<Result<void>> Registry::check_login() {
   }
   Result<Response> response = co_await host_->send(ping_call());
   if (!response) co_return std::unexpected(std::move(response).error().within(action));
-  if (response->status == 200 && !host_->has_challenge() && !who->password.empty()) {
-    // Whoever asks nothing is let in: what is to be known is whether these are taken.
+  const bool open = response->status == 200 && !host_->has_challenge();
+  if (open && !who->password.empty()) {
+    // What is to be known is whether these are taken: some refuse wrong ones.
     Call named = ping_call();
     named.authorization = basic_header(*who);
     response = co_await host_->send(std::move(named));
     if (!response) co_return std::unexpected(std::move(response).error().within(action));
     // One that only takes tokens refuses passwords, right ones too.
     const auto challenge = response->headers.find("WWW-Authenticate").value_or("");
-    if (response->status == 401 && challenge.starts_with("Bearer")) co_return Result<void>{};
+    if (response->status == 401 && challenge.starts_with("Bearer")) co_return false;
   }
-  if (response->status == 200) co_return Result<void>{};
+  if (response->status == 200) co_return !open;
   co_return std::unexpected(host_->error(*response, action));
 }
 

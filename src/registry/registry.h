@@ -61,8 +61,10 @@ class Registry {
   /// GET /v2/: it is a registry. A registry that asks for credentials is one too.
   Task<Result<void>> ping();
 
-  /// The credentials at hand are accepted: what `login` verifies before it stores them.
-  Task<Result<void>> check_login();
+  /// What `login` verifies before it stores the credentials at hand: true, they are accepted;
+  /// false, whoever asks without any is let in too, so that nothing tells. One that refuses is an
+  /// error.
+  Task<Result<bool>> check_login();
 
   /// Requests of all its repositories and its own, tokens too.
   const oci::RequestCounts& counts() const;

@@ -133,5 +133,11 @@ TEST(HumanBytes, Units) {
   EXPECT_EQ(human_bytes(UINT64_MAX), "16777216.0 TiB");
 }
 
+TEST(ValidUtf8, KeepsWhatIsAndReplacesWhatIsNot) {
+  EXPECT_EQ(valid_utf8("caf\xC3\xA9 \xF0\x9F\x90\xB3"), "caf\xC3\xA9 \xF0\x9F\x90\xB3");
+  EXPECT_EQ(valid_utf8("caf\xE9"), "caf\uFFFD");
+  EXPECT_EQ(valid_utf8("\xC0\xAFx\xED\xA0\x80"), "\uFFFD\uFFFDx\uFFFD\uFFFD\uFFFD");
+}
+
 }  // namespace
 }  // namespace transship

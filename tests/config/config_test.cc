@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "support/process/temp_dir.h"
+
 namespace transship::config {
 namespace {
 
@@ -376,6 +378,37 @@ TEST(Config, AFileThatIsNotThereIsNamed) {
   const auto directory = load_config("/tmp");
   ASSERT_FALSE(directory);
   EXPECT_NE(directory.error().message.find("irectory"), std::string::npos);
+}
+
+// What a run would stumble over later, each by its key; a run itself is told of what it needs
+// alone.
+TEST(Config, WhatRegistriesNameIsLookedFor) {
+  const test::TempDir files;
+  const std::string there = files.write("ca.pem", "");
+  const std::string text = "[registry.\"a.example.com\"]\ntls.ca = \"" + there +
+                           "\"\ntls.cert = \"/nowhere/c.pem\"\ntls.key = \"" +
+                           files.path().string() + R"("
+username = "u"
+password_env = "TRANSSHIP_TEST_UNSET"
+[registry."b.example.com"]
+username = "u"
+password_file = "/nowhere/password"
+[registry."c.example.com"]
+helper = "of-nobody"
+)" + job("");
+  EXPECT_TRUE(parse_config(text, "jobs.toml"));
+  const auto looked = parse_config(text, "jobs.toml", Named::kLookedAt);
+  ASSERT_FALSE(looked);
+  const std::string& message = looked.error().message;
+  for (const auto* line :
+       {"jobs.toml:3:12: registry.\"a.example.com\".tls.cert: read /nowhere/c.pem: No such",
+        "jobs.toml:4:11: registry.\"a.example.com\".tls.key: read ",
+        ".password_env: the variable TRANSSHIP_TEST_UNSET is not set",
+        "registry.\"b.example.com\".password_file: read /nowhere/password: No such",
+        ".helper: there is no docker-credential-of-nobody on PATH"}) {
+    EXPECT_NE(message.find(line), std::string::npos) << line << "\nin\n" << message;
+  }
+  EXPECT_EQ(message.find("tls.ca"), std::string::npos) << message;
 }
 
 TEST(Config, TheExamplesAreRight) {

@@ -1,13 +1,13 @@
 #include <unistd.h>
 
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <iostream>
 
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/json_line.h"
 #include "cli/program.h"
 #include "cli/silent_terminal.h"
 #include "cli/stores.h"
@@ -68,17 +68,16 @@ Result<registry::Credential> read_credential(const LoginArguments& arguments) {
   return credential;
 }
 
-void print_json(const json::object& result) {
-  std::printf("%s\n", json::serialize(result).c_str());
-}
+void print_json(const json::object& result) { std::fputs(json_line(result).c_str(), stdout); }
 
 void tell_login(const CommonArguments& common, const std::string& host, const std::string& user,
-                const config::LoginPlace& place) {
+                bool verified, const config::LoginPlace& place) {
   if (common.json) {
     print_json({{"version", 1},
                 {"command", "login"},
                 {"host", host},
                 {"user", user},
+                {"verified", verified},
                 {"storedIn", place.where},
                 {"unencrypted", place.plain_text}});
     return;
@@ -86,6 +85,10 @@ void tell_login(const CommonArguments& common, const std::string& host, const st
   if (common.quiet) return;
   std::printf("logged in to %s; stored in %s\n", host.c_str(), place.where.c_str());
   std::fflush(stdout);
+  if (!verified) {
+    std::fprintf(stderr, "%s lets everybody in: whether the password is right was not to be told\n",
+                 host.c_str());
+  }
   if (place.plain_text) {
     std::fputs("the password lies there unencrypted: a credential helper would keep it safer\n",
                stderr);
@@ -103,11 +106,11 @@ void tell_logout(const CommonArguments& common, const std::string& host, bool re
 
 Task<Result<int>> login(Stores& stores, const CommonArguments& common,
                         const LoginArguments& arguments, const registry::Credential& credential) {
-  TS_CO_TRY(co_await stores.registry(arguments.host).check_login());
+  TS_CO_TRY(const bool verified, co_await stores.registry(arguments.host).check_login());
   const auto paths = credential_paths(arguments.network.auth_file);
   TS_CO_TRY(const auto place,
             co_await config::store_login(stores.workers(), paths, arguments.host, credential));
-  tell_login(common, arguments.host, credential.user, place);
+  tell_login(common, arguments.host, credential.user, verified, place);
   co_return kDone;
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <deque>
 #include <set>
@@ -13,6 +12,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/named_file.h"
 #include "cli/exit_codes.h"
+#include "cli/json_line.h"
 #include "cli/output/report_output.h"
 #include "cli/program.h"
 #include "cli/progress/progress_view.h"
@@ -160,15 +160,14 @@ std::string config_json(const config::Config& config) {
   boost::json::array registries, jobs;
   for (const auto& [host, registry] : config.registries) registries.emplace_back(host);
   for (const config::JobConfig& job : config.jobs) jobs.emplace_back(job.name);
-  return boost::json::serialize(boost::json::object{{"version", 1},
-                                                    {"file", config.file},
-                                                    {"registries", std::move(registries)},
-                                                    {"jobs", std::move(jobs)}}) +
-         "\n";
+  return json_line({{"version", 1},
+                    {"file", config.file},
+                    {"registries", std::move(registries)},
+                    {"jobs", std::move(jobs)}});
 }
 
 int check(const CommonArguments& common, const SyncArguments& arguments) {
-  const auto config = config::load_config(arguments.file);
+  const auto config = config::load_config(arguments.file, config::Named::kLookedAt);
   auto jobs = config ? chosen_jobs(*config, {}) : std::unexpected(config.error());
   if (!jobs) {
     print_error(jobs.error(), common.json);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "base/text.h"
+#include "cli/json_line.h"
 #include "cli/output/artifact_view.h"
 #include "cli/output/json_objects.h"
 
@@ -139,7 +139,7 @@ std::string artifact_json(const std::string& reference, const ArtifactView& view
   out["reference"] = reference;
   out["complete"] = view.problems.empty();
   out["problems"] = std::move(problems);
-  return json::serialize(out) + "\n";
+  return json_line(out);
 }
 
 }  // namespace transship::cli

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "cli/json_line.h"
 #include "cli/output/json_objects.h"
 #include "cli/output/plan_output.h"
 #include "cli/output/report_text.h"
@@ -113,7 +113,7 @@ std::string report_json(const engine::Report& report, bool dry_run) {
     root["itemsOmitted"] = report.items_omitted;
   }
   if (report.plan) root["plan"] = plan_object(report);
-  return json::serialize(root) + "\n";
+  return json_line(root);
 }
 
 }  // namespace transship::cli

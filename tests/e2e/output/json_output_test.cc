@@ -45,12 +45,37 @@ TEST(JsonOutput, OfLoginAndLogout) {
   EXPECT_EQ(in.at("user").as_string(), "robot");
   EXPECT_EQ(in.at("storedIn").as_string(), (home.directory() / "docker/config.json").string());
   EXPECT_TRUE(in.at("unencrypted").as_bool());
+  EXPECT_TRUE(in.at("verified").as_bool());
   for (const bool there : {true, false}) {
     const auto out =
         printed(transship({"logout", served.host(), "--json"}, home), "login.schema.json");
     EXPECT_EQ(out.at("command").as_string(), "logout");
     EXPECT_EQ(out.at("removed").as_bool(), there);
   }
+}
+
+TEST(JsonOutput, OfALoginThatNothingVerifies) {
+  const Served open;
+  const Home home;
+  const auto login = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"login", open.host(), "-u", "robot", "--password-stdin"});
+    return transship(std::move(more), home, std::chrono::seconds(30), "secret\n");
+  };
+  EXPECT_FALSE(printed(login({"--json"}), "login.schema.json").at("verified").as_bool());
+  EXPECT_THAT(login({}).err, HasSubstr("lets everybody in"));
+}
+
+// A layout's name may be any bytes but zero; JSON may not.
+TEST(JsonOutput, OfNamesThatAreNoText) {
+  const TempDir files;
+  const std::string layout = "oci:" + (files / "caf\xE9").string() + ":v1";
+  expect_error(transship({"inspect", layout, "--json"}), 1, "caf\uFFFD");
+  const Served served;
+  push(served.http(), "app", test::make_image({}));
+  const Outcome copied = transship({"copy", served.host() + "/app:1.0", layout, "--json"});
+  ASSERT_DONE(copied);
+  EXPECT_EQ(test::report_violations(copied.out), "");
+  EXPECT_THAT(copied.out, HasSubstr("caf\uFFFD:v1"));
 }
 
 TEST(JsonOutput, OfConfigCheck) {

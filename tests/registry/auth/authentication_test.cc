@@ -396,7 +396,11 @@ TEST(Authentication, LoginIsVerified) {
   right.http.on(Method::kGet, "/v2/", answer(200));
   guard_with_tokens(right);
   right.issue_tokens();
-  right.run([&]() -> Task<Result<void>> { co_return co_await right.registry->check_login(); });
+  right.run([&]() -> Task<Result<void>> {
+    TS_CO_TRY(const bool verified, co_await right.registry->check_login());
+    EXPECT_TRUE(verified);
+    co_return Result<void>{};
+  });
   EXPECT_EQ(right.http.sent()[1].header("Authorization"), "Basic " + base64_encode("u:p"));
 
   Rig wrong(Credential("u", "bad"));
@@ -404,6 +408,30 @@ TEST(Authentication, LoginIsVerified) {
   wrong.http.on(Method::kGet, "/token", answer(401, {}, R"({"details":"no"})"));
   wrong.run([&]() -> Task<Result<void>> {
     const auto refused = co_await wrong.registry->check_login();
+    EXPECT_EQ(refused.error().code, Errc::kUnauthorized);
+    co_return Result<void>{};
+  });
+}
+
+// Who lets everybody in does not say whether a password is right; some refuse wrong ones all the
+// same.
+TEST(Authentication, LoginToWhoAsksNothingIsNotVerified) {
+  Rig open(Credential("u", "p"));
+  open.http.on(Method::kGet, "/v2/", answer(200));
+  open.run([&]() -> Task<Result<void>> {
+    TS_CO_TRY(const bool verified, co_await open.registry->check_login());
+    EXPECT_FALSE(verified);
+    co_return Result<void>{};
+  });
+  EXPECT_EQ(open.http.sent()[1].header("Authorization"), "Basic " + base64_encode("u:p"));
+
+  Rig strict(Credential("u", "bad"));
+  strict.http.on(Method::kGet, "/v2/", [](const SentRequest& sent) -> ScriptedHttp::Answer {
+    if (sent.header("Authorization").empty()) return answer(200);
+    return answer(401, {{"WWW-Authenticate", "Basic realm=x"}});
+  });
+  strict.run([&]() -> Task<Result<void>> {
+    const auto refused = co_await strict.registry->check_login();
     EXPECT_EQ(refused.error().code, Errc::kUnauthorized);
     co_return Result<void>{};
   });
