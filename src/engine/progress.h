@@ -11,8 +11,8 @@
 namespace transship::engine {
 
 /// What a run tells while it goes on. Implemented by cli (live lines, plain lines, nothing).
-/// Called on the control shard, except `moved` and `waits`, which are called on any shard and must
-/// be cheap and thread-safe.
+/// Called on the control shard, except `moved`, `waits` and `hashed`, which are called on any shard
+/// and must be cheap and thread-safe.
 class Progress {
  public:
   virtual ~Progress() = default;
@@ -28,6 +28,11 @@ class Progress {
   virtual void waits(std::uint64_t id, Cause cause) { (void)id, (void)cause; }
   /// Work found so far: grows while the walk goes on.
   virtual void expected(std::uint64_t more_blobs, std::uint64_t more_bytes) = 0;
+  /// Of a comparison: bytes of a target were read and hashed.
+  virtual void hashed(std::uint64_t bytes) { (void)bytes; }
+  /// Of a comparison: so many more artifacts are to be compared; and one was, with all targets.
+  virtual void to_compare(std::uint64_t more) { (void)more; }
+  virtual void compared(bool equal) { (void)equal; }
   /// Of a pass: so many more artifacts of a target (its place, as text) are to be looked at.
   virtual void artifacts_found(std::string_view target, std::uint64_t more) {
     (void)target, (void)more;

@@ -137,6 +137,27 @@ TEST_P(Signals, EndASyncAndTheNextGoesOnWhereItWas) {
   EXPECT_EQ(kept("upload"), "0");
 }
 
+TEST_P(Signals, EndAComparisonThatTellsWhatWasCompared) {
+  Served source;
+  StallingSource target(50'000);  // Of it, all bytes are read here.
+  const TestContent big = test::make_image({.tag = "big", .layers = 1, .layer_bytes = 100'000});
+  TestContent content = test::make_image({.tag = "small", .layer_bytes = 1'000, .seed = 2});
+  push(source.http(), "app", big);
+  push(source.http(), "app", content);
+  content.add(big);
+  target.put(content);
+  const auto verify = start(
+      {"verify", "--deep", "--all-tags", "--json", source.host() + "/app", target.host() + "/app"});
+  ASSERT_TRUE(test::eventually([&] { return target.stalled(); }));
+  expect_it_ends(*verify);
+  const std::string text = output_.read("out");
+  EXPECT_EQ(test::diff_violations(text), "");
+  const auto told = boost::json::parse(text);
+  EXPECT_TRUE(told.at("interrupted").as_bool());
+  EXPECT_FALSE(told.at("complete").as_bool());
+  EXPECT_EQ(told.at("comparisons").as_array().size(), 1U) << text;
+}
+
 TEST_P(Signals, EndAPlan) {
   StallingSource source(0, "/manifests/");
   Served target;

@@ -11,6 +11,8 @@
 #include "cli/output/compare_output.h"
 #include "cli/output/report_output.h"
 #include "cli/program.h"
+#include "cli/progress/comparison_board.h"
+#include "cli/progress/progress_view.h"
 #include "cli/stores.h"
 #include "cli/sync_stores.h"
 #include "engine/compare/compare.h"
@@ -64,19 +66,29 @@ class CompareRun {
 
   Task<Result<int>> run() {
     TS_CO_TRY(options_, compare_options(arguments_));
-    if (jobs_.empty()) {
-      TS_CO_TRY(co_await compare_references());
-    }
-    for (const engine::SyncJob& job : jobs_) {
-      RegistryPlaces places(stores_, job, registry::Access::kPull);
-      reports_.push_back(co_await engine::compare_job(context(), places, job, options_));
-    }
-    TS_CO_TRY(co_await check_cancelled());
+    const ProgressStyle style = progress_style(common_.quiet, common_.json);
+    TaskGroup view(co_await current_executor(), TaskGroup::OnFailure::kKeepGoing);
+    view.spawn(show_progress(board_, style));
+    Result<void> compared = co_await compare();
+    view.cancel();
+    (void)co_await view.join();
+    interrupted_ = co_await cancelled();
+    if (!compared && !interrupted_) co_return std::unexpected(std::move(compared).error());
     co_return finish();
   }
 
  private:
   const engine::Context& context() const { return context_; }
+
+  Task<Result<void>> compare() {
+    if (jobs_.empty()) co_return co_await compare_references();
+    for (const engine::SyncJob& job : jobs_) {
+      TS_CO_TRY(co_await check_cancelled());
+      RegistryPlaces places(stores_, job, registry::Access::kPull);
+      reports_.push_back(co_await engine::compare_job(context(), places, job, options_));
+    }
+    co_return Result<void>{};
+  }
 
   Task<Result<void>> compare_references() {
     TS_CO_TRY(const auto from, oci::parse_reference(arguments_.source));
@@ -114,8 +126,13 @@ class CompareRun {
 
   // What could not be asked is worse than what differs.
   Result<int> finish() const {
-    const std::string json = comparisons_json(reports_, arguments_.verify ? "verify" : "diff");
-    const bool complete = std::ranges::all_of(reports_, &ComparisonReport::complete);
+    const std::string json =
+        comparisons_json(reports_, arguments_.verify ? "verify" : "diff", interrupted_);
+    const bool complete =
+        !interrupted_ && std::ranges::all_of(reports_, &ComparisonReport::complete);
+    if (interrupted_ && !common_.json) {
+      std::fputs("transship: interrupted: what was compared until then follows\n", stderr);
+    }
     if (common_.json) std::fputs(json.c_str(), stdout);
     if (!common_.json && (!common_.quiet || !complete)) {
       for (const ComparisonReport& report : reports_) {
@@ -132,12 +149,14 @@ class CompareRun {
   const CompareArguments& arguments_;
   std::vector<engine::SyncJob> jobs_;
   engine::CompareOptions options_;
+  ComparisonBoard board_;
   engine::Context context_{.shards = stores_.shards(),
                            .time = real_time(),
                            .memory = stores_.memory(),
-                           .progress = engine::silent_progress(),
+                           .progress = board_,
                            .options = {}};
   std::vector<ComparisonReport> reports_;
+  bool interrupted_ = false;
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "cli/json_line.h"
 #include "cli/output/compare_output.h"
 #include "cli/output/json_objects.h"
 
@@ -92,15 +92,17 @@ json::object comparison_object(const ComparisonReport& report) {
 }  // namespace
 
 std::string comparisons_json(const std::vector<ComparisonReport>& reports,
-                             const std::string& command) {
+                             const std::string& command, bool interrupted) {
   json::array comparisons;
   for (const auto& report : reports) comparisons.push_back(comparison_object(report));
+  const bool complete = !interrupted && std::ranges::all_of(reports, &ComparisonReport::complete);
   const json::object root{{"version", 1},
                           {"command", command},
                           {"equal", std::ranges::none_of(reports, &ComparisonReport::different)},
-                          {"complete", std::ranges::all_of(reports, &ComparisonReport::complete)},
+                          {"complete", complete},
+                          {"interrupted", interrupted},
                           {"comparisons", std::move(comparisons)}};
-  return json::serialize(root) + "\n";
+  return json_line(root);
 }
 
 }  // namespace transship::cli

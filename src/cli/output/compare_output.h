@@ -12,8 +12,8 @@ namespace transship::cli {
 std::string comparison_text(const engine::ComparisonReport& report);
 
 /// All comparisons of one run as JSON, version 1 of docs/diff.schema.json. `command`: "diff" or
-/// "verify".
+/// "verify". `interrupted`: a signal ended it, so that there is more that was not compared.
 std::string comparisons_json(const std::vector<engine::ComparisonReport>& reports,
-                             const std::string& command);
+                             const std::string& command, bool interrupted);
 
 }  // namespace transship::cli

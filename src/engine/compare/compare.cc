@@ -46,24 +46,37 @@ void finish(ComparisonState& state, Clock::time_point begin) {
       std::chrono::duration_cast<std::chrono::milliseconds>(state.run.context.time.now() - begin);
 }
 
-// What both forms for repositories that the user named begin with.
-std::vector<oci::TargetRepository*> watch_all(CountedRequests& counts, ComparisonState& state,
-                                              const oci::SourceRepository& source,
-                                              const std::vector<CopyTarget>& targets) {
-  std::vector<oci::TargetRepository*> out;
-  counts.watch(source);
-  state.report.source = source.id().to_string();
-  for (const CopyTarget& target : targets) {
-    counts.watch(*target.repository);
-    const auto id = target.repository->id();
-    const auto here = [&](const CopyTarget& one) { return one.repository->id() == id; };
-    // Two tags of one repository side by side: each by its name.
-    const bool twice = std::ranges::count_if(targets, here) > 1 && !target.tag.empty();
-    state.report.targets.push_back(id.to_string() + (twice ? ":" + target.tag : ""));
-    out.push_back(target.repository);
+// Repositories that the user named.
+struct NamedComparison {
+  NamedComparison(const Context& context, const oci::SourceRepository& source,
+                  const std::vector<CopyTarget>& targets, const CompareOptions& options)
+      : run(context, true), state(run, options, all, targets.size()), begin(context.time.now()) {
+    counts.watch(source);
+    state.report.source = source.id().to_string();
+    for (const CopyTarget& target : targets) {
+      counts.watch(*target.repository);
+      const auto id = target.repository->id();
+      const auto here = [&](const CopyTarget& one) { return one.repository->id() == id; };
+      // Two tags of one repository side by side: each by its name.
+      const bool twice = std::ranges::count_if(targets, here) > 1 && !target.tag.empty();
+      state.report.targets.push_back(id.to_string() + (twice ? ":" + target.tag : ""));
+      repositories.push_back(target.repository);
+    }
   }
-  return out;
-}
+
+  ComparisonReport end() {
+    counts.add_to(state.report);
+    finish(state, begin);
+    return std::move(state.report);
+  }
+
+  const TagRule all{};
+  RunState run;
+  ComparisonState state;
+  std::vector<oci::TargetRepository*> repositories;
+  Clock::time_point begin;
+  CountedRequests counts;
+};
 
 class JobComparison {
  public:
@@ -149,12 +162,8 @@ Task<ComparisonReport> JobComparison::run() {
 Task<ComparisonReport> compare_artifact(const Context& context, oci::SourceRepository& source,
                                         oci::ManifestName root, std::vector<CopyTarget> targets,
                                         const CompareOptions& options) {
-  const Clock::time_point begin = context.time.now();
-  RunState run(context, true);
-  const TagRule all;
-  ComparisonState state(run, options, all, targets.size());
-  CountedRequests counts;
-  (void)watch_all(counts, state, source, targets);
+  NamedComparison named(context, source, targets, options);
+  RunState& run = named.run;
   SourceView view(run, source);
   std::deque<SourceView> views;
   std::vector<ComparedTarget> compared;
@@ -164,31 +173,26 @@ Task<ComparisonReport> compare_artifact(const Context& context, oci::SourceRepos
     one.view = &views.emplace_back(run, *target.repository);
     one.tag = target.tag;
   }
-  ArtifactComparer comparer(run, view, options, std::move(compared), state.report.bytes_read);
-  state.report.add(co_await comparer.run(std::move(root)), true);
-  counts.add_to(state.report);
-  finish(state, begin);
-  co_return std::move(state.report);
+  ComparisonReport& report = named.state.report;
+  ArtifactComparer comparer(run, view, options, std::move(compared), report.bytes_read);
+  context.progress.to_compare(1);
+  ArtifactComparison one = co_await comparer.run(std::move(root));
+  context.progress.compared(one.equal());
+  report.add(std::move(one), true);
+  co_return named.end();
 }
 
 Task<ComparisonReport> compare_all_tags(const Context& context, oci::SourceRepository& source,
                                         std::vector<CopyTarget> targets,
                                         const CompareOptions& options) {
-  const Clock::time_point begin = context.time.now();
-  RunState run(context, true);
-  const TagRule all;
-  ComparisonState state(run, options, all, targets.size());
-  CountedRequests counts;
-  auto repositories = watch_all(counts, state, source, targets);
+  NamedComparison named(context, source, targets, options);
   {
     RepositoryComparer comparer(
-        state, {.source = &source, .targets = std::move(repositories), .pinned = {}},
+        named.state, {.source = &source, .targets = std::move(named.repositories), .pinned = {}},
         co_await current_executor());
     (void)co_await comparer.run();
   }
-  counts.add_to(state.report);
-  finish(state, begin);
-  co_return std::move(state.report);
+  co_return named.end();
 }
 
 Task<ComparisonReport> compare_job(const Context& context, SyncStores& stores, const SyncJob& job,

@@ -50,6 +50,7 @@ Task<Result<void>> RepositoryComparer::run() {
   for (std::size_t i = 0; i < targets_.size(); ++i) looks.spawn(look_at_target(i));
   Result<void> done = co_await looks.join();
   if (done && what_.tags) done = co_await compare_tags();
+  state_.run.context.progress.to_compare(what_.pinned.size());
   for (const oci::Digest& digest : what_.pinned) {
     if (done) done = co_await start(oci::ManifestName::by_digest(digest));
   }
@@ -158,6 +159,7 @@ Task<Result<void>> RepositoryComparer::compare_tags() {
         tags.empty() ? std::string("nothing of it is compared")
                      : fmt::format("{} tags that were listed are compared", tags.size())));
   }
+  state_.run.context.progress.to_compare(tags.size());
   for (const std::string& tag : tags) {
     TS_CO_TRY(co_await start(oci::ManifestName::by_tag(tag), listing.digests[tag]));
   }
@@ -187,7 +189,9 @@ Task<Result<void>> RepositoryComparer::one(oci::ManifestName name,
   }
   ArtifactComparer comparer(state_.run, source_, state_.options, std::move(targets),
                             state_.report.bytes_read);
-  state_.report.add(co_await comparer.run(std::move(name), std::move(listed)));
+  ArtifactComparison compared = co_await comparer.run(std::move(name), std::move(listed));
+  state_.run.context.progress.compared(compared.equal());
+  state_.report.add(std::move(compared));
   co_return co_await check_cancelled();
 }
 

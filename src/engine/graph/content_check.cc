@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/on_shard.h"
+#include "engine/progress.h"
 #include "oci/hasher.h"
 
 namespace transship::engine {
@@ -10,13 +11,17 @@ namespace {
 
 class HashingSink final : public BodySink {
  public:
-  HashingSink(Executor executor, const oci::Descriptor& blob)
-      : executor_(std::move(executor)), size_(blob.size), hasher_(blob.digest.algorithm()) {}
+  HashingSink(Executor executor, const oci::Descriptor& blob, Progress& progress)
+      : executor_(std::move(executor)),
+        progress_(progress),
+        size_(blob.size),
+        hasher_(blob.digest.algorithm()) {}
 
   Executor executor() const override { return executor_; }
   Flow write(std::span<const std::byte> bytes) override {
     if (bytes.size() > size_ - hasher_.state().length) return Flow::kFailed;
     hasher_.update(bytes);
+    progress_.hashed(bytes.size());
     return Flow::kMoved;
   }
   void set_waker(Waker) override {}
@@ -27,6 +32,7 @@ class HashingSink final : public BodySink {
 
  private:
   Executor executor_;
+  Progress& progress_;
   std::uint64_t size_;
   oci::Hasher hasher_;
 };
@@ -36,7 +42,7 @@ class HashingSink final : public BodySink {
 Task<Result<void>> check_blob(const Context& context, oci::SourceRepository& repository,
                               oci::Descriptor blob, std::uint64_t& bytes_read) {
   const Executor shard = context.shards.at(context.shards.pick());
-  HashingSink sink(shard, blob);
+  HashingSink sink(shard, blob, context.progress);
   Result<void> done = co_await repository.blob(blob, {.first = 0, .length = blob.size}, sink);
   oci::Digest found;
   std::uint64_t came = 0;

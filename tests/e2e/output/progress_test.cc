@@ -1,6 +1,9 @@
 // Progress of a copy: drawn over itself on a terminal, plain lines elsewhere.
 #include <gmock/gmock.h>
 
+#include <csignal>
+
+#include "e2e/stalling_source.h"
 #include "e2e/sync/slow_line.h"
 #include "e2e/typist.h"
 
@@ -58,6 +61,25 @@ TEST_F(Progress, ElsewhereThereAreNoEscapeSequences) {
   ASSERT_DONE(done);
   EXPECT_THAT(done.out + done.err, Not(HasSubstr("\x1b")));
   EXPECT_THAT(done.out + done.err, HasSubstr("sent"));
+}
+
+TEST(ComparisonProgress, TellsHowFarItIs) {
+  const TestContent image = test::make_image({.layers = 1, .layer_bytes = 100'000});
+  const Served source;
+  push(source.http(), "app", image);
+  StallingSource target(50'000);
+  target.put(image);
+  Home home;
+  home.set("TERM", "xterm");
+  Typist at({program(), "verify", "--deep", source.host() + "/app:1.0", target.host() + "/app:1.0"},
+            home);
+  ASSERT_TRUE(at.shows("KiB hashed")) << at.seen();
+  EXPECT_THAT(at.seen(), ContainsRegex("0 of 1 artifacts compared, .*KiB hashed, 00:0"));
+  at.signal(SIGINT);
+  ASSERT_TRUE(at.shows("ended with 130")) << at.seen();
+  const auto last = at.seen().rfind("\x1b[J");
+  ASSERT_NE(last, std::string::npos);
+  EXPECT_THAT(at.seen().substr(last), HasSubstr("interrupted"));
 }
 
 }  // namespace
