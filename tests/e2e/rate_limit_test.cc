@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "e2e/harness.h"
+#include "e2e/resident_peak.h"
 #include "support/stores/made_registry.h"
 
 namespace transship::e2e {
@@ -126,9 +127,9 @@ TEST(RateLimit, OneProcessUsesWhatIsAdmittedAndIsSeldomRefused) {
     const double refused = late.refused / (late.taken + late.refused);
     fmt::print("{}: {:.1f} % used, {:.2f} % refused after 10 s, {:.0f} x 429\n", one->name(),
                100 * one->used(0, 60), 100 * refused, one->sum(0, 60).refused);
-    // When windows begin is chance here, and each refusal costs a second: 82 to 94 % of a window
-    // was seen, under sanitizers. GatesUnderFire goes through the phases, and is the stricter one.
-    EXPECT_GE(one->used(0, 60), 0.80) << one->name();
+    // When windows begin is chance here: GatesUnderFire goes through their phases. Six programs
+    // that a sanitizer slows down use less: 82 to 94 % of a window was seen.
+    EXPECT_GE(one->used(0, 60), shadow_memory() ? 0.80 : 0.85) << one->name();
     EXPECT_LT(refused, 0.02) << one->name();
   }
 }

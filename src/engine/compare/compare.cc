@@ -173,12 +173,10 @@ Task<ComparisonReport> compare_artifact(const Context& context, oci::SourceRepos
     one.view = &views.emplace_back(run, *target.repository);
     one.tag = target.tag;
   }
-  ComparisonReport& report = named.state.report;
-  ArtifactComparer comparer(run, view, options, std::move(compared), report.bytes_read);
+  ComparisonState& state = named.state;
+  ArtifactComparer comparer(run, view, options, std::move(compared), state.report.bytes_read);
   context.progress.to_compare(1);
-  ArtifactComparison one = co_await comparer.run(std::move(root));
-  context.progress.compared(one.equal());
-  report.add(std::move(one), true);
+  state.add(co_await comparer.run(std::move(root)), true);
   co_return named.end();
 }
 

@@ -189,9 +189,7 @@ Task<Result<void>> RepositoryComparer::one(oci::ManifestName name,
   }
   ArtifactComparer comparer(state_.run, source_, state_.options, std::move(targets),
                             state_.report.bytes_read);
-  ArtifactComparison compared = co_await comparer.run(std::move(name), std::move(listed));
-  state_.run.context.progress.compared(compared.equal());
-  state_.report.add(std::move(compared));
+  state_.add(co_await comparer.run(std::move(name), std::move(listed)));
   co_return co_await check_cancelled();
 }
 

@@ -20,6 +20,12 @@ struct ComparisonState {
     report.counts.resize(targets);
   }
 
+  /// One was compared. `keep`: with its row, though it is equal everywhere.
+  void add(ArtifactComparison artifact, bool keep = false) {
+    run.context.progress.compared(artifact.equal());
+    report.add(std::move(artifact), keep);
+  }
+
   RunState& run;
   const CompareOptions& options;
   const TagRule& tags;
